@@ -1,0 +1,1 @@
+"""What training and serving share: labels, text, windows, network, bundle, Tagger."""

@@ -1,0 +1,1 @@
+"""Engines run a bundle's network: token windows in, logits out."""

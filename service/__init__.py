@@ -1,0 +1,1 @@
+"""The REST service; imports models, never training."""

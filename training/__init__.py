@@ -1,0 +1,1 @@
+"""Data, fine-tuning, pretraining and evaluation; needs the `train` extra."""
