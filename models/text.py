@@ -65,7 +65,8 @@ _ADDRESS = re.compile(r"(?<![\w-])[\w-]++@[\w-]++(?:\.[\w-]++)++")
 _WORD_WITH_AT = re.compile(r"(?<!\S)\S+@\S+")
 _MENTION = re.compile(r"@\w+")
 _TAG = re.compile(r"</?[^>]+>")
-_REPEATED = re.compile(r"(\D)\1{2,}")
+_REPEATED = re.compile(r"(\D)(?=\1\1)")
+_DIGIT_BY_LETTER = re.compile(rf"[0-9](?:(?<=[{_LETTER}][0-9])|(?=[{_LETTER}]))")
 _DIGITS_LETTERS = re.compile(rf"(?<![0-9])([0-9]++)([{_LETTER}]++)")
 _LETTERS_DIGITS = re.compile(rf"(?<![{_LETTER}])([{_LETTER}]++)([0-9]++)")
 
@@ -85,12 +86,13 @@ def _spacing_table() -> _Table:
 
     kept = [*chars(0x0640, 0x066C), *chars(0x0671, 0x0674), *chars(0x21, 0x7E)]
     kept += "·٪’،؟“؛”»«–…‘—\u06da\u0b4d"
-    whole = [*chars(0x30, 0x39), *chars(0x41, 0x5A), *chars(0x61, 0x7A), "[", "]"]
+    whole = [*chars(0x30, 0x39), *chars(0x41, 0x5A), *chars(0x61, 0x7A), *"[] "]
     whole += [*chars(0x0621, 0x063A), *chars(0x0641, 0x064A)]
     table = _Table({ord(char): f" {char} " for char in kept})
     table.update({ord(char): char for char in whole})
     table.update({0x0660 + value: str(value) for value in range(10)})
     table[ord("/")] = " - "
+    del table[ord("&")]
     return table
 
 
@@ -148,9 +150,9 @@ def _arabert_v02(text: str) -> str:
     for mark in _TASHKEEL + _TATWEEL:
         text = text.replace(mark, "")
     text = _drop_tags(_mask_links(_compose(text)))
-    text = _REPEATED.sub(r"\1\1", text)
-    text = text.translate(_SPACING)
-    text = _LETTERS_DIGITS.sub(r" \1 \2 ", _DIGITS_LETTERS.sub(r" \1 \2 ", text))
+    text = _REPEATED.sub("", text).translate(_SPACING)
+    if _DIGIT_BY_LETTER.search(text):
+        text = _LETTERS_DIGITS.sub(r" \1 \2 ", _DIGITS_LETTERS.sub(r" \1 \2 ", text))
     return " ".join(text.split())
 
 

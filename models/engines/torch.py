@@ -1,0 +1,48 @@
+"""torch: the engine for a GPU, and the reference that the exported network is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from models.engines import Logits, batches
+from models.network import Network
+from models.windows import Batch, Window, collate
+
+TOKEN_BUDGET = {"cpu": 4096, "cuda": 65536}
+
+
+class TorchEngine:
+    """Runs a network in eval mode: bf16 on a GPU, fp32 on a CPU."""
+
+    name = "torch"
+
+    def __init__(self, network: Network, device: str | None = None) -> None:
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        dtype = torch.bfloat16 if self._device.type == "cuda" else torch.float32
+        self._network = network.eval().to(self._device, dtype)
+        self._spec = network.spec
+
+    @torch.inference_mode()
+    def run(self, windows: Sequence[Window]) -> list[Logits]:
+        """Logits of each window's scored sentences, in the order given."""
+        results: list[Logits] = [np.empty((0, 0), np.float32)] * len(windows)
+        for group in batches(windows, TOKEN_BUDGET[self._device.type]):
+            members = [windows[i] for i in group]
+            logits = self._network(**to_tensors(collate(members, self._spec), self._spec.token_types, self._device))
+            sizes = np.cumsum([len(window.scored) for window in members])[:-1]
+            for i, part in zip(group, np.split(logits.float().cpu().numpy(), sizes), strict=True):
+                results[i] = part
+        return results
+
+
+def to_tensors(batch: Batch, token_types: int, device: torch.device | None = None) -> dict[str, torch.Tensor | None]:
+    """A batch as the arguments of `Network.forward`."""
+    fields = {name: getattr(batch, name) for name in ("ids", "mask", "types", "ends", "heads", "mean")}
+    if not token_types:
+        fields["types"] = None
+    return {
+        name: None if value is None else torch.from_numpy(value).to(device) for name, value in fields.items()
+    }

@@ -1,0 +1,153 @@
+"""The network: a Hugging Face encoder, a head for types, primary, voice and stance, and the partial-label loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import AutoConfig, AutoModel, PreTrainedModel
+
+from models.engines import Heads
+from models.errors import ConfigError
+from models.windows import WindowSpec
+
+
+class Network(nn.Module):
+    """Reads each sentence from its own tokens in the window.
+
+    A sentence's vector is that of its closing [SEP], or the mean of its tokens (`spec.pooling`). The stance head
+    also sees the vector of the target's closing [SEP] and their product.
+    """
+
+    def __init__(self, encoder: PreTrainedModel, heads: Heads, spec: WindowSpec, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.encoder, self.layout, self.spec = encoder, heads, spec
+        hidden = int(encoder.config.hidden_size)
+        self.dropout = nn.Dropout(dropout)
+        self.tags = nn.Linear(hidden, hidden)
+        self.pair = nn.Linear(3 * hidden, hidden)
+        self.types = nn.Linear(hidden, heads.type_count)
+        self.primary = nn.Linear(hidden, heads.type_count)
+        self.voice = nn.Linear(hidden, heads.voice.stop - heads.voice.start)
+        self.stance = nn.Linear(hidden, heads.stance.stop - heads.stance.start)
+
+    def forward(
+        self,
+        ids: Tensor,
+        mask: Tensor,
+        types: Tensor | None,
+        ends: Tensor,
+        heads: Tensor,
+        mean: Tensor | None = None,
+        positions: Tensor | None = None,
+    ) -> Tensor:
+        """Logits (N, heads.width) of the N scored sentences; the arguments are the fields of `windows.Batch`.
+
+        `mask` may also be (B, 1, L, L), true where a token may attend, for rows that hold several windows, whose
+        `positions` (B, L) then restart in each.
+        """
+        inputs: dict[str, Tensor] = {"input_ids": ids, "attention_mask": mask}
+        if types is not None:
+            inputs["token_type_ids"] = types
+        if positions is not None:
+            inputs["position_ids"] = positions
+        hidden = self.encoder(**inputs).last_hidden_state
+        flat = hidden.reshape(-1, hidden.shape[-1])
+        sentence = flat[ends] if mean is None else mean.to(flat.dtype) @ flat
+        return self.read(sentence, flat[heads])
+
+    def read(self, sentence: Tensor, target: Tensor) -> Tensor:
+        """Logits (N, heads.width) from the vectors (N, hidden) of the sentences and of their targets."""
+        sentence, target = self.dropout(sentence), self.dropout(target)
+        own = self.dropout(F.gelu(self.tags(sentence)))
+        pair = self.dropout(F.gelu(self.pair(torch.cat((sentence, target, sentence * target), dim=-1))))
+        return torch.cat((self.types(own), self.primary(own), self.voice(own), self.stance(pair)), dim=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What is known of N sentences, as sets of allowed answers.
+
+    `types` (N, T) is 0 or 1, weighted by `types_weight` (N, T). For the softmax heads, `*_allowed` (N, K) is
+    true for each allowed answer and `*_weight` (N,) is 0 where nothing is known.
+    """
+
+    types: Tensor
+    types_weight: Tensor
+    primary_allowed: Tensor
+    primary_weight: Tensor
+    voice_allowed: Tensor
+    voice_weight: Tensor
+    stance_allowed: Tensor
+    stance_weight: Tensor
+
+
+def head_losses(logits: Tensor, answers: Answers, heads: Heads) -> dict[str, tuple[Tensor, Tensor]]:
+    """Sum of losses and of weights for each head; their quotient is the head's mean loss.
+
+    The loss of a set of allowed answers is -log of the probability mass on it (partial-label learning, Jin and
+    Ghahramani 2002); for one allowed answer it is the cross-entropy. Sums are kept apart from the weights so
+    that several processes can normalise by the global count.
+    """
+    logits = logits.float()
+    bce = F.binary_cross_entropy_with_logits(logits[:, heads.types], answers.types, reduction="none")
+    losses = {"types": ((bce * answers.types_weight).sum(), answers.types_weight.sum())}
+    for name, part, allowed, weight in (
+        ("primary", heads.primary, answers.primary_allowed, answers.primary_weight),
+        ("voice", heads.voice, answers.voice_allowed, answers.voice_weight),
+        ("stance", heads.stance, answers.stance_allowed, answers.stance_weight),
+    ):
+        log_probs = F.log_softmax(logits[:, part], dim=-1)
+        # Rows with nothing known allow everything, so their mass is 1 and no infinity meets their zero weight.
+        allowed = allowed | ~allowed.any(dim=-1, keepdim=True)
+        mass = log_probs.masked_fill(~allowed, -torch.inf).logsumexp(dim=-1)
+        losses[name] = (-(mass * weight).sum(), weight.sum())
+    return losses
+
+
+def load_encoder(name: str, *, revision: str | None = None, token_types: int | None = None) -> PreTrainedModel:
+    """Any Hugging Face encoder by hub name or path, with `token_types` rows of token-type embeddings.
+
+    Rows beyond the checkpoint's start as copies of its last two (target, article).
+
+    Raises:
+        ConfigError: the name cannot be loaded, or the encoder has no token types to extend.
+    """
+    try:
+        encoder: PreTrainedModel = AutoModel.from_pretrained(name, revision=revision)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"encoder: {name}: not a checkpoint that transformers can load ({reason})") from error
+    if token_types and token_types > int(getattr(encoder.config, "type_vocab_size", 0) or 0):
+        _extend_token_types(encoder, token_types)
+    return encoder
+
+
+def build_encoder(config: dict[str, Any]) -> PreTrainedModel:
+    """An encoder with random weights from the plain data of a config.json."""
+    data = dict(config)
+    encoder: PreTrainedModel = AutoModel.from_config(AutoConfig.for_model(data.pop("model_type"), **data))
+    return encoder
+
+
+def encoder_token_types(name: str | Path, revision: str | None = None) -> int:
+    """How many token types the encoder tells apart: 0 where its shape has none."""
+    config = AutoConfig.from_pretrained(name, revision=revision)
+    size = int(getattr(config, "type_vocab_size", 0) or 0)
+    return size if size >= 2 else 0
+
+
+def _extend_token_types(encoder: PreTrainedModel, count: int) -> None:
+    old = getattr(getattr(encoder, "embeddings", None), "token_type_embeddings", None)
+    if not isinstance(old, nn.Embedding) or old.num_embeddings < 2:
+        raise ConfigError(f"token_types: {count}: this encoder has no token types to extend; use 2 or leave it out")
+    new = nn.Embedding(count, old.embedding_dim)
+    with torch.no_grad():
+        for row in range(count):
+            new.weight[row] = old.weight[row if row < old.num_embeddings else row % 2]
+    encoder.embeddings.token_type_embeddings = new
+    encoder.config.type_vocab_size = count
