@@ -120,9 +120,7 @@ class Scheme:
             raise BundleError(f"bundle.json: scheme.stances: must be {', '.join(STANCES)} in this order")
         ids = self.type_ids
         if not ids or len(set(ids)) != len(ids) or self.none.id != NONE or NONE in ids:
-            raise BundleError(
-                f"bundle.json: scheme.types: ids must be distinct, at least one, and not {NONE}"
-            )
+            raise BundleError(f"bundle.json: scheme.types: ids must be distinct, at least one, and not {NONE}")
         if unknown := set(self.checkable) - set(ids):
             raise BundleError(f"bundle.json: scheme.checkable: {', '.join(sorted(unknown))}: no such type")
 

@@ -116,6 +116,7 @@ def load_encoder(name: str, *, revision: str | None = None, token_types: int | N
 
     Raises:
         ConfigError: the name cannot be loaded, or the encoder has no token types to extend.
+
     """
     try:
         encoder: PreTrainedModel = AutoModel.from_pretrained(name, revision=revision)

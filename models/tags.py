@@ -119,8 +119,7 @@ class Tags:
             "offset_unit": offset_unit,
             "targets": [{"index": t.index, "text": t.text, "source": t.source} for t in self.targets],
             "sentences": [
-                _sentence_json(s, scores, units[i] if units else (s.start, s.end))
-                for i, s in enumerate(self.sentences)
+                _sentence_json(s, scores, units[i] if units else (s.start, s.end)) for i, s in enumerate(self.sentences)
             ],
             "document": {
                 "stances": [
@@ -181,9 +180,7 @@ def _sentence_json(s: SentenceTags, scores: bool, span: tuple[int | None, int | 
         "checkable": s.checkable,
         "voice": _scored(s.voice_scores, scores),
         "stances": [
-            {"target": i, "label": None, "score": None}
-            if stance is None
-            else {"target": i, **_scored(stance, scores)}
+            {"target": i, "label": None, "score": None} if stance is None else {"target": i, **_scored(stance, scores)}
             for i, stance in enumerate(s.stance_scores)
         ],
         "truncated": s.truncated,

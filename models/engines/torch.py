@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
-from models.engines import Logits, batches
-from models.network import Network
+from models.bundle import Bundle
+from models.engines import Heads, Logits, batches
+from models.errors import BundleError
+from models.network import Network, build_encoder
 from models.windows import Batch, Window, collate
 
 TOKEN_BUDGET = {"cpu": 4096, "cuda": 65536}
@@ -43,6 +47,20 @@ def to_tensors(batch: Batch, token_types: int, device: torch.device | None = Non
     fields = {name: getattr(batch, name) for name in ("ids", "mask", "types", "ends", "heads", "mean")}
     if not token_types:
         fields["types"] = None
-    return {
-        name: None if value is None else torch.from_numpy(value).to(device) for name, value in fields.items()
-    }
+    return {name: None if value is None else torch.from_numpy(value).to(device) for name, value in fields.items()}
+
+
+def load_network(bundle: Bundle) -> Network:
+    """The network of a bundle, with its trained weights.
+
+    Raises:
+        BundleError: config.json and model.safetensors do not fit each other.
+
+    """
+    config = json.loads((bundle.path / "config.json").read_text(encoding="utf-8"))
+    network = Network(build_encoder(config), Heads(len(bundle.scheme.types)), bundle.windows)
+    try:
+        network.load_state_dict(load_file(bundle.path / "model.safetensors"))
+    except RuntimeError as error:
+        raise BundleError("model.safetensors: not the weights of the network that config.json describes") from error
+    return network
