@@ -1,0 +1,1 @@
+"""What the command line does beyond training and serving: tagging files, reports, annotation, bulk work."""
