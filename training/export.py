@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +37,8 @@ def export_onnx(network: Network, path: Path) -> None:
         "heads": {0: rows},
         "mean": {0: rows, 1: torch.export.Dim("cells")},
     }
+    for chatty in ("torch.onnx", "onnxscript", "onnx_ir"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         # The exporter warns of its own internals.
         warnings.simplefilter("ignore")

@@ -19,13 +19,13 @@ TOKEN_BUDGET = {"cpu": 4096, "cuda": 65536}
 
 
 class TorchEngine:
-    """Runs a network in eval mode: bf16 on a GPU, fp32 on a CPU."""
+    """Runs a network in eval mode; `dtype` defaults to bf16 on a GPU and fp32 on a CPU."""
 
     name = "torch"
 
-    def __init__(self, network: Network, device: str | None = None) -> None:
+    def __init__(self, network: Network, device: str | None = None, dtype: torch.dtype | None = None) -> None:
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        dtype = torch.bfloat16 if self._device.type == "cuda" else torch.float32
+        dtype = dtype or (torch.bfloat16 if self._device.type == "cuda" else torch.float32)
         self._network = network.eval().to(self._device, dtype)
         self._spec = network.spec
 

@@ -1,0 +1,206 @@
+"""A training run as one typed TOML file, checked whole before anything is loaded."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from models.errors import ConfigError
+from models.labels import SCHEME, Label, Scheme
+from training.corpora import Corpus, Name, Share, Strict
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Scratch(Strict):
+    """A BERT with random weights and a WordPiece tokenizer trained on the run's own texts."""
+
+    layers: Count = 4
+    hidden: Count = 192
+    heads: Count = 3
+    intermediate: Count = 768
+    vocabulary: Count = 8000
+
+
+class Encoder(Strict):
+    """Which encoder is adapted: a folder (`path`), a checkpoint of the hub (`name` with `revision`), or `scratch`.
+
+    `normaliser` must be the one the encoder was pretrained with. `token_types` overrides the encoder's number of
+    token types; 4 marks the tokens that stand on both sides (see models/windows.py).
+    """
+
+    path: Name | None = None
+    name: Name | None = None
+    revision: Name | None = None
+    scratch: Scratch | None = None
+    normaliser: Literal["arabert-v02", "plain"] = "arabert-v02"
+    token_types: Literal[0, 2, 4] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        given = [field for field in ("path", "name", "scratch") if getattr(self, field) is not None]
+        if len(given) != 1:
+            raise ValueError(f"encoder: exactly one of path, name and scratch must be given, not {given or 'none'}")
+        if self.name is not None and self.revision is None:
+            raise ValueError(f"encoder.revision: missing; pin the commit of {self.name} that you train on")
+        return self
+
+
+class Windows(Strict):
+    """How articles are packed for the encoder (see models/windows.py)."""
+
+    max_tokens: Annotated[int, Field(ge=16)] = 512
+    max_target_tokens: Count = 96
+    overlap: Annotated[int, Field(ge=0)] = 2
+    pooling: Literal["sep", "mean"] = "sep"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.max_target_tokens + 4 > self.max_tokens:
+            raise ValueError(
+                f"windows.max_target_tokens: {self.max_target_tokens}: must leave room in windows.max_tokens, "
+                f"{self.max_tokens}"
+            )
+        return self
+
+
+class Crops(Strict):
+    """What a pass over an article is made of.
+
+    Each pass reads the article once with an empty target, once with each of its targets, and `foreign` times with
+    a target of another article, toward which all of it is unrelated. Every reading is a random contiguous crop,
+    a single sentence with probability `single` and the whole article with probability `whole`.
+    """
+
+    single: Share = 0.2
+    whole: Share = 0.3
+    foreign: Annotated[float, Field(ge=0)] = 0.5
+    empty: Annotated[int, Field(ge=1)] = 1
+
+
+class Loss(Strict):
+    """Weights of the heads' mean losses, and of items whose label is a set of several answers (`partial`)."""
+
+    types: Positive = 1.0
+    primary: Positive = 0.5
+    voice: Positive = 1.0
+    stance: Positive = 1.0
+    partial: Share = 0.1
+
+
+class Optimisation(Strict):
+    """How long and how fast; rates are per update, `batch` counts windows of one process."""
+
+    epochs: Positive = 5.0
+    batch: Count = 16
+    accumulate: Count = 1
+    learning_rate: Positive = 5e-5
+    head_learning_rate: Positive = 1e-3
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 0.95
+    warmup: Share = 0.1
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    clip: Positive = 1.0
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    packing: bool = True
+    checkpointing: bool = False
+    compile: bool = False
+    evaluations: Annotated[int, Field(ge=1)] = 5
+    patience: Count | None = None
+    metric: Literal["types", "voice", "stance", "mean"] = "mean"
+
+
+class Calibrating(Strict):
+    """Out-of-fold predictions that temperatures, sigmoids, thresholds and the document margin are fitted on.
+
+    Folds split the articles of the named corpora (all training corpora if none is named).
+    """
+
+    folds: Annotated[int, Field(ge=2)] = 3
+    corpora: list[Name] = []
+
+
+class OwnType(Strict):
+    """One of a run's own claim types, as people will read it."""
+
+    id: Name
+    arabic: Name
+    english: Name
+    definition: Name
+    example: str = ""
+    checkable: bool = False
+
+
+class Run(Strict):
+    """A whole run. Paths are relative to the TOML's own folder."""
+
+    name: Name
+    version: Name
+    output: Name
+    licence: Name
+    licence_file: Name | None = None
+    seeds: Annotated[list[int], Field(min_length=1)] = [13]
+    corpora: Annotated[list[Corpus], Field(min_length=1)]
+    types: list[OwnType] = []
+    encoder: Encoder
+    windows: Windows = Windows()
+    crops: Crops = Crops()
+    loss: Loss = Loss()
+    optimisation: Optimisation = Optimisation()
+    calibration: Calibrating = Calibrating()
+
+    @model_validator(mode="after")
+    def _splits(self) -> Self:
+        splits = {corpus.split for corpus in self.corpora}
+        for needed in ("train", "dev"):
+            if needed not in splits:
+                raise ValueError(f"corpora: no corpus has split {needed!r}; one is needed")
+        names = {corpus.name for corpus in self.corpora if corpus.split == "train"}
+        if unknown := set(self.calibration.corpora) - names:
+            raise ValueError(f"calibration.corpora: {', '.join(sorted(unknown))}: not a training corpus of this run")
+        return self
+
+    def scheme(self) -> Scheme:
+        """The label scheme of the run: qawl-1, with the run's own claim types if it lists any."""
+        if not self.types:
+            return SCHEME
+        return Scheme(
+            name=f"{SCHEME.name}+{self.name}",
+            types=tuple(Label(t.id, t.arabic, t.english, t.definition, t.example) for t in self.types),
+            none=SCHEME.none,
+            voices=SCHEME.voices,
+            stances=SCHEME.stances,
+            checkable=tuple(t.id for t in self.types if t.checkable),
+        )
+
+
+def read_run(path: Path) -> Run:
+    """Read and check a run's TOML.
+
+    Raises:
+        ConfigError: names the file, the field, its value and what is allowed.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or 'cannot be read'}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    try:
+        return Run.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {first_problem(error)}") from error
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first complaint of pydantic as one sentence: field, value, what is allowed."""
+    problem = error.errors()[0]
+    field = ".".join(str(part) for part in problem["loc"])
+    value = problem["input"]
+    shown = f"{value!r}: " if isinstance(value, str | int | float | bool) else ""
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{field}: {shown}{message}" if field else message

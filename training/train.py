@@ -1,0 +1,161 @@
+"""`qawl train CONFIG.toml`: corpora in, a calibrated bundle out."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+
+from transformers import set_seed
+
+from models.bundle import Bundle
+from models.calibrate import Calibration
+from models.engines import Heads
+from models.labels import Scheme
+from models.network import Network
+from models.text import NORMALISERS
+from training.articles import LabelledArticle
+from training.calibrate import Predicted, fit
+from training.config import Run, read_run
+from training.data import Loaded, load_splits
+from training.encoders import Source, resolve
+from training.package import Trained, package
+from training.predict import dev_scores, predict
+from training.reads import EncodedArticle, Reads, encode_articles
+from training.trainer import make_trainer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything a run needs before its first step."""
+
+    run: Run
+    scheme: Scheme
+    source: Source
+    loaded: list[Loaded]
+    train: list[EncodedArticle]
+    dev: list[EncodedArticle]
+
+
+def train(path: Path, *, resume: bool = False, work: Path | None = None) -> Bundle:
+    """Train as the TOML at `path` says and write its bundle.
+
+    Checkpoints and logs go to `work` (default: `runs/out/NAME` beside the checkout's runs); with `resume` a run
+    goes on from its last checkpoint.
+
+    Raises:
+        ConfigError, DataError: the run or a corpus cannot be used.
+        BundleError: the result does not load.
+
+    """
+    run = read_run(path)
+    work = work or Path("runs/out") / run.name
+    prepared = prepare(run, path.parent)
+    candidates = [_train_seed(prepared, seed, work, resume=resume) for seed in run.seeds]
+    best = max(candidates, key=lambda c: c.scores[run.optimisation.metric])
+    calibration = fit(_out_of_fold(prepared, work, resume=resume), prepared.scheme)
+    trained = Trained(
+        network=best.network,
+        calibration=calibration,
+        dev=dev_scores(predict(best.network, prepared.dev), calibration, prepared.scheme),
+        seed=best.seed,
+        seeds=summary([c.scores for c in candidates]),
+    )
+    return package(run, path, prepared.source, prepared.loaded, trained)
+
+
+def prepare(run: Run, root: Path) -> Prepared:
+    """Read a run's corpora, find its encoder and tokenise everything once."""
+    scheme = run.scheme()
+    loaded = load_splits(run.corpora, root, scheme=scheme)
+    for one in loaded:
+        for problem in one.problems:
+            log.warning("%s", problem)
+    normalise = NORMALISERS[run.encoder.normaliser]
+    train_articles, dev_articles = (_of_split(loaded, split) for split in ("train", "dev"))
+    texts = (normalise(text) for article in train_articles for text in texts_of(article))
+    source = resolve(run.encoder, run.windows, root, texts)
+    encoded = [encode_articles(articles, source.tokenizer, normalise) for articles in (train_articles, dev_articles)]
+    return Prepared(run, scheme, source, loaded, *encoded)
+
+
+def texts_of(article: LabelledArticle) -> list[str]:
+    """Every text of an article: its sentences and its targets."""
+    return [*(sentence.text for sentence in article.sentences), *article.targets]
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    network: Network
+    scores: dict[str, float]
+    seed: int
+
+
+def _train_seed(prepared: Prepared, seed: int, work: Path, *, resume: bool) -> _Candidate:
+    folder = work / f"seed-{seed}"
+    network = fit_network(prepared, prepared.train, seed, folder, resume=resume)
+    scores = dev_scores(predict(network, prepared.dev), Calibration.neutral(prepared.scheme), prepared.scheme)
+    log.info("seed %d: %s", seed, json.dumps(scores))
+    return _Candidate(network, scores, seed)
+
+
+def fit_network(
+    prepared: Prepared,
+    articles: Sequence[EncodedArticle],
+    seed: int,
+    folder: Path,
+    *,
+    resume: bool = False,
+    score: Callable[[Network], dict[str, float]] | None = None,
+) -> Network:
+    """Train one network on `articles`; the same arguments give the same weights."""
+    run = prepared.run
+    set_seed(seed)
+    heads = Heads(len(prepared.scheme.types))
+    network = Network(prepared.source.build(), heads, prepared.source.spec, run.optimisation.dropout)
+    reads = Reads(articles, prepared.source.spec, run.crops, epochs=run.optimisation.epochs, seed=seed)
+    neutral = Calibration.neutral(prepared.scheme)
+
+    def on_dev(current: Network) -> dict[str, float]:
+        return dev_scores(predict(current, prepared.dev), neutral, prepared.scheme)
+
+    trainer = make_trainer(run, network, reads, score or on_dev, folder, seed=seed)
+    last = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1])) if resume else []
+    trainer.train(resume_from_checkpoint=str(last[-1]) if last else None)
+    return network
+
+
+def _out_of_fold(prepared: Prepared, work: Path, *, resume: bool) -> list[Predicted]:
+    """Predictions of each calibration article by a network that has not seen it."""
+    wanted = set(prepared.run.calibration.corpora)
+    folds = prepared.run.calibration.folds
+    held = [[] for _ in range(folds)]  # type: list[list[EncodedArticle]]
+    for i, article in enumerate(a for a in prepared.train if not wanted or a.article.corpus in wanted):
+        held[i % folds].append(article)
+    found: list[Predicted] = []
+    for k, fold in enumerate(held):
+        ids = {id(article) for article in fold}
+        rest = [article for article in prepared.train if id(article) not in ids]
+        network = fit_network(prepared, rest, prepared.run.seeds[0], work / f"fold-{k}", resume=resume)
+        found += predict(network, fold)
+    return found
+
+
+def summary(scores: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Mean and standard deviation over seeds of each dev score."""
+    return {
+        name: {
+            "mean": fmean(s[name] for s in scores),
+            "sd": stdev(s[name] for s in scores) if len(scores) > 1 else 0.0,
+        }
+        for name in scores[0]
+    }
+
+
+def _of_split(loaded: Sequence[Loaded], split: str) -> list[LabelledArticle]:
+    return [article for one in loaded if one.corpus.split == split for article in one.articles]
