@@ -1,0 +1,87 @@
+"""Windows: every sentence is read once, whole, where it is farthest from an edge."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.engines import batches
+from models.windows import WindowSpec, collate, lay_out, token_types, truncated, windows
+
+SPEC = WindowSpec(cls=1, sep=2, pad=0, max_tokens=32, max_target_tokens=8)
+
+sentences = st.lists(
+    st.lists(st.integers(3, 99), max_size=45).map(lambda ids: np.asarray(ids, dtype=np.int32)), min_size=1, max_size=30
+)
+targets = st.none() | st.lists(st.integers(3, 99), max_size=8).map(lambda ids: np.asarray(ids, dtype=np.int32))
+
+
+@given(sentences, targets, st.booleans())
+def test_every_sentence_is_read_once_from_its_own_tokens(found, target, context):
+    read = {}
+    for window in windows(found, target, SPEC, context=context):
+        assert window.tokens <= SPEC.max_tokens
+        assert window.ids[0] == SPEC.cls
+        assert window.ids[window.head - 1] == SPEC.sep
+        assert list(window.ids[1 : window.head - 1]) == list(target if target is not None else [])
+        for k, i in zip(window.scored, window.sentences, strict=True):
+            start, end = window.starts[k], window.ends[k]
+            assert window.ids[end - 1] == SPEC.sep
+            assert i not in read
+            read[int(i)] = list(window.ids[start : end - 1])
+    cut = truncated(found, 0 if target is None else len(target), SPEC)
+    assert sorted(read) == list(range(len(found)))
+    for i, ids in enumerate(found):
+        assert read[i] == list(ids[: len(read[i])])
+        assert (len(read[i]) < len(ids)) == cut[i]
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=60), st.integers(0, 4))
+def test_a_sentence_is_scored_where_it_is_farthest_from_an_edge(lengths, overlap):
+    spans = lay_out(lengths, 40, overlap)
+    for i in range(len(lengths)):
+        margins = {s: min(i - s[0], s[1] - 1 - i) for s in spans if s[0] <= i < s[1]}
+        (chosen,) = [s for s in spans if i in s[2]]
+        inner = {s: m for s, m in margins.items()}
+        # The article's own ends are no edges: nothing is missing beyond them.
+        inner = {
+            s: min(i - s[0] if s[0] else len(lengths), s[1] - 1 - i if s[1] < len(lengths) else len(lengths))
+            for s in margins
+        }
+        assert inner[chosen] == max(inner.values())
+
+
+def test_neighbouring_windows_share_the_overlap():
+    assert lay_out([10] * 6, 40, 2) == [(0, 4, range(0, 3)), (2, 6, range(3, 6))]
+
+
+def test_token_types_mark_sides_and_matches():
+    (window,) = windows([np.asarray([5, 6]), np.asarray([7])], np.asarray([6, 9]), SPEC)
+    assert list(window.ids) == [1, 6, 9, 2, 5, 6, 2, 7, 2]
+    assert list(token_types(window, SPEC)) == [0, 0, 0, 0, 1, 1, 1, 1, 1]
+    marked = WindowSpec(cls=1, sep=2, pad=0, token_types=4)
+    assert list(token_types(window, marked)) == [0, 2, 0, 0, 1, 3, 1, 1, 1]
+
+
+def test_collate_points_at_each_sentence():
+    found = windows([np.asarray([5, 6]), np.asarray([7])], None, SPEC) + windows([np.asarray([8])], None, SPEC)
+    batch = collate(found, WindowSpec(cls=1, sep=2, pad=0, pooling="mean"))
+    flat = batch.ids.reshape(-1)
+    assert list(flat[batch.ends]) == [2, 2, 2]
+    assert list(flat[batch.heads]) == [2, 2, 2]
+    assert list(batch.mask.sum(axis=1)) == [w.tokens for w in found]
+    assert batch.mean @ np.arange(flat.size) == pytest.approx([3.0, 5.5, 9.5])
+
+
+@given(st.lists(st.integers(1, 512), max_size=60), st.integers(1, 4096))
+def test_batches_keep_to_the_budget_and_the_slack(lengths, budget):
+    found = [windows([np.full(n, 5, np.int32)], None, WindowSpec(1, 2, 0, max_tokens=600))[0] for n in lengths]
+    groups = batches(found, budget)
+    assert sorted(i for group in groups for i in group) == list(range(len(found)))
+    for group in groups:
+        sizes = [found[i].tokens for i in group]
+        padded = max(sizes) * len(sizes)
+        assert len(sizes) == 1 or padded <= budget
+        assert padded <= 1.05 * sum(sizes) + 1e-9
