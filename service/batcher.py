@@ -1,0 +1,306 @@
+"""The micro-batcher: windows of all requests in hand, run together by the one thread that owns the model.
+
+`Batcher.tag` drives the steps of each document (models.tagger) and puts the windows they ask for into its
+request's queue. Queues take turns by deficit round robin, in tokens, so that a book beside a headline slows
+the headline by one batch and not by the book. A batch that fails is halved until the failing window stands
+alone; only its own article fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+
+from models.engines import Logits
+from models.errors import InputError
+from models.tagger import Steps, Tagger
+from models.tags import Document, Tags
+from models.windows import Window
+from service import logs, metrics
+from service.call import current
+from service.errors import queue_full
+
+T = TypeVar("T")
+# Deficit added a turn: about one window.
+QUANTUM = 512
+# Documents of fewer code points share a thread of their own, so that a book's tokenisation does not hold them up.
+SMALL = 20_000
+
+
+class EngineFault(Exception):
+    """The model failed on a window, or gave what is no number; `reason` holds no text and no path."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(eq=False, slots=True)
+class _Entry:
+    """A window in a queue, and where its logits go."""
+
+    window: Window
+    round: _Round
+    place: int
+
+
+@dataclass(eq=False, slots=True)
+class _Round:
+    """The windows one document asked for in one step; `done` has their logits, in order."""
+
+    results: list[Logits | None]
+    done: asyncio.Future[list[Logits]]
+    queued: float
+    left: int
+    started: float = math.inf
+
+    def deliver(self, place: int, result: Logits | EngineFault) -> None:
+        if self.done.done():
+            return
+        if isinstance(result, EngineFault):
+            self.done.set_exception(result)
+            return
+        self.results[place] = result
+        self.left -= 1
+        if not self.left:
+            self.done.set_result([logits for logits in self.results if logits is not None])
+
+
+@dataclass(eq=False, slots=True)
+class _Flow:
+    """One request's queue; `held` are the tokens that the queue's limit counts for it."""
+
+    entries: deque[_Entry] = field(default_factory=deque)
+    deficit: int = 0
+    held: float = 0.0
+    gone: bool = False
+
+
+class Batcher:
+    """Runs documents through a Tagger, together. Everything but the model itself is on the event loop."""
+
+    def __init__(self, tagger: Tagger, *, batch_tokens: int, queue_tokens: int, max_tokens: int) -> None:
+        self._tagger = tagger
+        self._batch_tokens = batch_tokens
+        self._queue_tokens = queue_tokens
+        self._max_tokens = max_tokens
+        self._model = ThreadPoolExecutor(1, "model")
+        self._small = ThreadPoolExecutor(1, "small")
+        self._large = ThreadPoolExecutor(1, "large")
+        self._turns: deque[_Flow] = deque()
+        self._wake = asyncio.Event()
+        self._runner: asyncio.Task[None] | None = None
+        # Tokens waiting (for a document not yet tokenised: expected), and what the model reads a second.
+        self._load = 0.0
+        self._rate = 1000.0
+        self._density = 0.4
+
+    def start(self) -> None:
+        """Begin to run what is queued; call it on the event loop."""
+        self._runner = asyncio.get_running_loop().create_task(self._run(), name="batcher")
+
+    async def stop(self) -> None:
+        """Stop; what still waits is given up."""
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.gather(self._runner, return_exceptions=True)
+        for pool in (self._model, self._small, self._large):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def alive(self) -> bool:
+        """Whether queued work is being run."""
+        return self._runner is not None and not self._runner.done()
+
+    async def tag(self, documents: Sequence[Document]) -> list[Tags | InputError | EngineFault]:
+        """Tags of one request's documents, in order; each fails by itself.
+
+        Cancel it, and what has not reached the model never does.
+
+        Raises:
+            ApiError: queue_full.
+
+        """
+        expected = [self._expected(document) for document in documents]
+        flow = self._admit(sum(expected))
+        try:
+            async with asyncio.TaskGroup() as group:
+                jobs = [
+                    group.create_task(self._drive(flow, document, cost))
+                    for document, cost in zip(documents, expected, strict=True)
+                ]
+            return [job.result() for job in jobs]
+        finally:
+            flow.gone = True
+            self._charge(flow, -flow.held)
+
+    async def on_small(self, work: Callable[[], T]) -> T:
+        """Run a short piece of CPU work beside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._small, work)
+
+    def _expected(self, document: Document) -> float:
+        return characters(document) * (1 + len(document.targets or ())) * self._density
+
+    def _admit(self, cost: float) -> _Flow:
+        # A request alone is always taken: its own limits have been checked.
+        if self._load and self._load + cost > self._queue_tokens:
+            seconds = min(60, max(1, math.ceil(self._load / self._rate)))
+            raise queue_full(seconds, f"the queue holds its {self._queue_tokens} tokens (QAWL_QUEUE_TOKENS)")
+        flow = _Flow()
+        self._charge(flow, cost)
+        return flow
+
+    def _charge(self, flow: _Flow, tokens: float) -> None:
+        flow.held += tokens
+        self._load += tokens
+        metrics.QUEUE_TOKENS.set(self._load)
+
+    async def _drive(self, flow: _Flow, document: Document, expected: float) -> Tags | InputError | EngineFault:
+        """One document from text to tags: the steps on a thread, its windows in the flow's queue."""
+        loop = asyncio.get_running_loop()
+        size = characters(document)
+        pool = self._small if size < SMALL else self._large
+        steps = self._tagger.steps(document)
+        try:
+            step = await loop.run_in_executor(pool, _advance, steps, None)
+            total = 0
+            while isinstance(step, list):
+                wanted = sum(window.tokens for window in step)
+                if not total:
+                    self._learn(wanted, size * (1 + len(document.targets or ())))
+                    self._charge(flow, -expected)
+                total += wanted
+                if total > self._max_tokens:
+                    raise InputError(
+                        "sentences" if document.text is None else "text",
+                        f"costs {total} tokens over all targets, at most {self._max_tokens} are allowed "
+                        "(QAWL_MAX_TOKENS)",
+                    )
+                logits = await self._put(flow, step, wanted)
+                step = await loop.run_in_executor(pool, _advance, steps, logits)
+        except (InputError, EngineFault) as error:
+            return error
+        except Exception:
+            logs.event("a document failed outside the model", level=logging.ERROR, exc_info=True)
+            return EngineFault("steps")
+        return step
+
+    def _learn(self, tokens: int, characters_read: int) -> None:
+        self._density += 0.05 * (tokens / max(1, characters_read) - self._density)
+
+    async def _put(self, flow: _Flow, windows: list[Window], tokens: int) -> list[Logits]:
+        if not windows:
+            return []
+        future: asyncio.Future[list[Logits]] = asyncio.get_running_loop().create_future()
+        asked = _Round([None] * len(windows), future, time.perf_counter(), len(windows))
+        if not flow.entries:
+            self._turns.append(flow)
+        flow.entries.extend(_Entry(window, asked, place) for place, window in enumerate(windows))
+        self._charge(flow, tokens)
+        self._wake.set()
+        logits = await future
+        if (call := current()) is not None:
+            call.queue = max(call.queue, asked.started - asked.queued)
+            call.inference = max(call.inference, time.perf_counter() - asked.started)
+        return logits
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            batch = self._select()
+            if not batch:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            started = time.perf_counter()
+            results = await loop.run_in_executor(self._model, self._read, [entry.window for entry in batch])
+            self._account(batch, started)
+            for entry, result in zip(batch, results, strict=True):
+                entry.round.deliver(entry.place, result)
+
+    def _select(self) -> list[_Entry]:
+        """The next batch: each request in turn gives the windows that its deficit covers."""
+        batch: list[_Entry] = []
+        room = self._batch_tokens
+        while self._turns:
+            flow = self._turns.popleft()
+            flow.deficit += QUANTUM
+            while flow.entries:
+                entry = flow.entries[0]
+                if flow.gone or entry.round.done.done():
+                    metrics.DROPPED.inc()
+                elif batch and entry.window.tokens > room:
+                    self._turns.appendleft(flow)
+                    flow.deficit -= QUANTUM
+                    return batch
+                elif entry.window.tokens > flow.deficit:
+                    self._turns.append(flow)
+                    break
+                else:
+                    batch.append(entry)
+                    room -= entry.window.tokens
+                    flow.deficit -= entry.window.tokens
+                flow.entries.popleft()
+                if not flow.gone:
+                    self._charge(flow, -entry.window.tokens)
+            else:
+                flow.deficit = 0
+        return batch
+
+    def _account(self, batch: list[_Entry], started: float) -> None:
+        seconds = time.perf_counter() - started
+        tokens = sum(entry.window.tokens for entry in batch)
+        self._rate += 0.2 * (tokens / max(seconds, 1e-6) - self._rate)
+        metrics.BATCH_TOKENS.observe(tokens)
+        metrics.BATCH_SECONDS.observe(seconds)
+        metrics.TOKENS.inc(tokens)
+        metrics.WINDOWS.inc(len(batch))
+        for entry in batch:
+            entry.round.started = min(entry.round.started, started)
+            metrics.QUEUE_SECONDS.observe(started - entry.round.queued)
+
+    def _read(self, windows: list[Window]) -> list[Logits | EngineFault]:
+        """Logits of a batch, on the model's thread; a failing window gives its fault and harms no other."""
+        try:
+            results = self._tagger.engine.run(windows)
+            if len(results) != len(windows):
+                raise ArithmeticError("the engine lost or made up windows")
+        except Exception as error:
+            if len(windows) > 1:
+                half = len(windows) // 2
+                return self._read(windows[:half]) + self._read(windows[half:])
+            reason = "memory" if isinstance(error, MemoryError) else "raised"
+            metrics.FAULTS.labels(reason).inc()
+            logs.event("the model failed on a window", level=logging.ERROR, exc_info=True, tokens=windows[0].tokens)
+            return [EngineFault(reason)]
+        return [self._sound(window, logits) for window, logits in zip(windows, results, strict=True)]
+
+    def _sound(self, window: Window, logits: Logits) -> Logits | EngineFault:
+        if len(logits) == len(window.scored) and np.isfinite(logits).all():
+            return logits
+        metrics.FAULTS.labels("not_finite").inc()
+        logs.event("the model gave no numbers for a window", level=logging.ERROR, tokens=window.tokens)
+        return EngineFault("not_finite")
+
+
+def _advance(steps: Steps, logits: list[Logits] | None) -> list[Window] | Tags:
+    """The next windows of a document, or its tags: an exception may not carry a return value over threads."""
+    try:
+        return next(steps) if logits is None else steps.send(logits)
+    except StopIteration as stop:
+        tags: Tags = stop.value
+        return tags
+
+
+def characters(document: Document) -> int:
+    """Code points of a document that the encoder reads."""
+    return len(document.text or "") + sum(map(len, document.sentences or ())) + len(document.title or "")

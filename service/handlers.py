@@ -1,0 +1,154 @@
+"""What each route answers, free of BentoML: requests in, JSON out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from starlette.responses import Response
+
+from models.errors import InputError
+from models.labels import MAPPINGS, Label
+from models.tagger import Tagger
+from models.tags import Document, Tags
+from service import metrics
+from service.batcher import Batcher, EngineFault
+from service.call import Call, current
+from service.errors import ApiError, Detail, internal
+from service.schemas import BatchRequest, TagRequest, check
+from service.settings import Settings
+
+Asked = tuple[TagRequest, Document]
+
+
+class Handlers:
+    """The routes of one Tagger."""
+
+    def __init__(self, settings: Settings, tagger: Tagger, batcher: Batcher) -> None:
+        self._settings = settings
+        self._tagger = tagger
+        self._batcher = batcher
+
+    async def tag(self, request: TagRequest) -> Response:
+        """POST /v1/tag.
+
+        Raises:
+            ApiError: whatever kept the article from being tagged.
+
+        """
+        (outcome,) = await self._in_time([request.document()])
+        if not isinstance(outcome, Tags):
+            raise _error(outcome)
+        return await self._json(partial(_shown, outcome, request))
+
+    async def batch(self, request: BatchRequest) -> Response:
+        """POST /v1/batch: each article is answered by itself.
+
+        Raises:
+            ApiError: queue_full or deadline; a wrong article is an answer, not an error.
+
+        """
+        asked = [self._asked(article, request.targets) for article in request.articles]
+        documents = [article[1] for article in asked if not isinstance(article, ApiError)]
+        tagged = iter(await self._in_time(documents))
+        ids = [article.get("id") if isinstance(article, dict) else None for article in request.articles]
+        outcomes = [(id_, a, a if isinstance(a, ApiError) else next(tagged)) for id_, a in zip(ids, asked, strict=True)]
+        rid = _call().rid
+
+        def results() -> dict[str, Any]:
+            return {"results": [_result(id_, article, outcome, rid) for id_, article, outcome in outcomes]}
+
+        return await self._json(results)
+
+    def labels(self) -> dict[str, Any]:
+        """GET /v1/labels: the bundle's scheme; where a head takes the arg-max, thresholds are null."""
+        scheme = self._tagger.bundle.scheme
+        thresholds = self._tagger.bundle.manifest.calibration.thresholds
+        return {
+            "scheme": scheme.name,
+            "types": [_label(label, thresholds[label.id]) for label in scheme.types],
+            "none": _label(scheme.none, None),
+            "voices": [_label(label, None) for label in scheme.voices],
+            "stances": [_label(label, None) for label in scheme.stances],
+            "checkable": list(scheme.checkable),
+            "mappings": {name: {str(k): v for k, v in table.items()} for name, table in MAPPINGS.items()},
+        }
+
+    def model(self) -> dict[str, Any]:
+        """GET /v1/model: what is served, and what it takes."""
+        bundle = self._tagger.bundle
+        return {
+            **bundle.identity(),
+            "fingerprint": bundle.fingerprint,
+            "encoder": bundle.manifest.encoder,
+            "engine": self._tagger.engine.name,
+            "precision": self._settings.precision,
+            "metrics": bundle.manifest.metrics,
+            "licence": bundle.manifest.licence,
+            "licence_text": bundle.licence_text(),
+            "limits": {
+                **self._settings.limits(),
+                "max_target_tokens": self._tagger.max_target_tokens,
+                "window_tokens": bundle.windows.max_tokens,
+            },
+        }
+
+    def _asked(self, article: Any, targets: list[str] | None) -> Asked | ApiError:
+        try:
+            request = check(TagRequest, article, self._settings)
+            return request, request.document(targets)
+        except ApiError as error:
+            return error
+
+    async def _in_time(self, documents: Sequence[Document]) -> list[Tags | InputError | EngineFault]:
+        try:
+            async with asyncio.timeout_at(_call().deadline):
+                return await self._batcher.tag(documents)
+        except TimeoutError:
+            raise ApiError("deadline", "the article was not read before the deadline") from None
+
+    async def _json(self, build: Callable[[], Any]) -> Response:
+        """A reply whose JSON is built and written beside the event loop."""
+        body = await self._batcher.on_small(lambda: json.dumps(build(), ensure_ascii=False).encode())
+        return Response(body, media_type="application/json")
+
+
+def _shown(tags: Tags, request: TagRequest) -> dict[str, Any]:
+    metrics.count(tags)
+    return tags.to_json(scores=request.scores, offset_unit=request.offset_unit, text=request.text)
+
+
+def _result(
+    id_: Any, article: Asked | ApiError, outcome: Tags | InputError | EngineFault | ApiError, rid: str
+) -> dict[str, Any]:
+    if isinstance(outcome, Tags) and not isinstance(article, ApiError):
+        return _shown(outcome, article[0])
+    return {"id": id_ if isinstance(id_, str) else None, "error": _error(outcome).body(rid)}
+
+
+def _error(outcome: Tags | InputError | EngineFault | ApiError) -> ApiError:
+    if isinstance(outcome, ApiError):
+        return outcome
+    if isinstance(outcome, InputError):
+        return ApiError("invalid", str(outcome), [Detail(outcome.field, outcome.message)])
+    return internal()
+
+
+def _label(label: Label, threshold: float | None) -> dict[str, Any]:
+    return {
+        "id": str(label.id),
+        "arabic": label.arabic,
+        "english": label.english,
+        "definition": label.definition,
+        "example": label.example,
+        "threshold": threshold,
+    }
+
+
+def _call() -> Call:
+    call = current()
+    assert call is not None, "handlers run inside the guard"
+    return call
