@@ -123,6 +123,7 @@ def load_encoder(name: str, *, revision: str | None = None, token_types: int | N
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"encoder: {name}: not a checkpoint that transformers can load ({reason})") from error
+    drop_pooler(encoder)
     if token_types and token_types > int(getattr(encoder.config, "type_vocab_size", 0) or 0):
         _extend_token_types(encoder, token_types)
     return encoder
@@ -132,6 +133,13 @@ def build_encoder(config: dict[str, Any]) -> PreTrainedModel:
     """An encoder with random weights from the plain data of a config.json."""
     data = dict(config)
     encoder: PreTrainedModel = AutoModel.from_config(AutoConfig.for_model(data.pop("model_type"), **data))
+    return drop_pooler(encoder)
+
+
+def drop_pooler(encoder: PreTrainedModel) -> PreTrainedModel:
+    """The encoder without BERT's pooler: sentences are read from their own tokens, so it would be dead weight."""
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None
     return encoder
 
 

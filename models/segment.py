@@ -19,13 +19,10 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
-import sentencex
+import sentencex  # type: ignore[import-untyped]
 
 VERSION = "1"
 """Changes whenever the spans of any text change; bundles store it."""
-
-# sentencex is quadratic in unclosed quotation marks, so it never sees more than this many characters.
-_PIECE = 2048
 
 # Direction marks and the like often stand between a stop and its blank.
 _INVISIBLE = "\u061c\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
@@ -36,7 +33,9 @@ _INITIAL = re.compile(r"(?:^|[^\w\u064b-\u0652])(?:[^\W\d_]|و[دأام])$")
 _AFTER_NUMBER = re.compile(r"\d\s[مصهكغطق]$")
 _ITEM = re.compile(r"[\W_]*(?:\d{1,3}|[^\W\d_])\.")
 _DATE = re.compile(r"(?<!\d)\d{1,2}\.\s?\d{1,2}\.\s?\d{2,4}(?!\d)")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+# What sentencex must not see: quotation marks, since one that stays open costs it quadratic time and the
+# sentences behind it, and lone surrogates, which it cannot take.
+_HIDDEN = dict.fromkeys([*map(ord, "\"'`«»‘’‚‛“”„‟‹›()[]{}"), *range(0xD800, 0xE000)], " ")
 
 _QUOTE = re.compile('["“”„‟«»‹›]')
 _GUILLEMETS = "«»‹›"
@@ -113,21 +112,9 @@ def _continues(line: str, start: int, stop: re.Match[str]) -> bool:
 
 def _proposed(line: str) -> list[int]:
     """The ends of sentences that sentencex sees in `line`, blanks behind them left out, in order."""
-    line = _SURROGATE.sub("\ufffd", line)
-    ends: list[int] = []
-    begin = 0
-    while begin < len(line):
-        piece = line[begin : begin + _PIECE]
-        found = [
-            begin + len(piece[: sentence["end_index"]].rstrip())
-            for sentence in sentencex.get_sentence_boundaries("ar", piece)
-        ]
-        if begin + len(piece) < len(line):
-            # The cut made the last end; the sentence there starts the next piece, unless it fills this one.
-            found = found[:-1] or [begin + len(piece)]
-        ends += found
-        begin = found[-1] if begin + len(piece) < len(line) else len(line)
-    return ends
+    line = line.translate(_HIDDEN)
+    sentences = sentencex.get_sentence_boundaries("ar", line)
+    return [sentence["start_index"] + len(sentence["text"].rstrip()) for sentence in sentences]
 
 
 def _quoted(line: str) -> Iterator[tuple[int, int]]:
@@ -143,11 +130,8 @@ def _quoted(line: str) -> Iterator[tuple[int, int]]:
         kind = mark in _GUILLEMETS
         gap_before = _BEFORE_OPENING.search(line[max(0, at - 6) : at]) is not None
         gap_after = _AFTER_CLOSING.match(line, at + 1) is not None
-        if gap_before != gap_after:
-            opens = gap_before
-        else:
-            opens = not counts[kind] if mark == '"' else mark in _OPENING
-        if opens:
+        by_shape = not counts[kind] if mark == '"' else mark in _OPENING
+        if gap_before if gap_before != gap_after else by_shape:
             opened.append((at, kind))
             counts[kind] += 1
         elif counts[kind]:

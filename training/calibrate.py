@@ -115,7 +115,7 @@ def _single(
     """Logits and label indices of the items with exactly one allowed answer."""
     kept = [(row, names.index(next(iter(a)))) for a, row in pairs if a and len(a) == 1 and next(iter(a)) in names]
     return (
-        np.asarray([row for row, _ in kept], dtype=np.float64).reshape(len(kept), -1),
+        np.asarray([row for row, _ in kept], dtype=np.float64).reshape(len(kept), len(names)),
         np.asarray([label for _, label in kept], dtype=np.int64),
     )
 

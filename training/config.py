@@ -44,7 +44,7 @@ class Encoder(Strict):
     def _one(self) -> Self:
         given = [field for field in ("path", "name", "scratch") if getattr(self, field) is not None]
         if len(given) != 1:
-            raise ValueError(f"encoder: exactly one of path, name and scratch must be given, not {given or 'none'}")
+            raise ValueError(f"encoder: exactly one of path, name and scratch must be given, not {len(given)} of them")
         if self.name is not None and self.revision is None:
             raise ValueError(f"encoder.revision: missing; pin the commit of {self.name} that you train on")
         return self

@@ -1,0 +1,116 @@
+"""Calibration against its references: scikit-learn's sigmoid, a brute-force temperature, plain softmax."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.special import expit, log_softmax
+from scipy.special import softmax as scipy_softmax
+
+from models.calibrate import Calibration, Platt, document_stance, none_logit, sigmoid, softmax
+from models.engines import Heads
+from models.labels import NONE, SCHEME, STANCES, VOICES, Stance, Voice
+from training.articles import LabelledArticle, LabelledSentence
+from training.calibrate import Predicted, best_threshold, fit
+
+HEADS = Heads(len(SCHEME.types))
+numbers = st.floats(-30, 30)
+
+
+@given(arrays(np.float64, (3, 8), elements=numbers))
+def test_none_is_the_chance_that_no_type_holds(raw):
+    expected = np.prod(1 - expit(raw), axis=1, keepdims=True)
+    assert sigmoid(none_logit(raw)) == pytest.approx(expected, abs=1e-9)
+
+
+@given(arrays(np.float64, (3, 4), elements=numbers), st.floats(0.1, 10))
+def test_softmax_equals_scipys(logits, temperature):
+    assert softmax(logits, temperature) == pytest.approx(scipy_softmax(logits / temperature, axis=1))
+
+
+def test_none_is_chosen_exactly_when_no_type_passes():
+    calibration = Calibration.neutral(SCHEME)
+    names = SCHEME.type_ids
+    probabilities = np.full((3, 9), 0.1)
+    probabilities[1, 2] = 0.5
+    probabilities[2, [0, 4]] = 0.6, 0.9
+    assert calibration.choose_types(probabilities, SCHEME) == [(NONE,), (names[2],), (names[4], names[0])]
+
+
+def test_document_stance_needs_its_margin():
+    sides = np.eye(4)
+    agree, disagree, discuss, unrelated = (sides[STANCES.index(s)] for s in Stance)
+    assert document_stance(np.array([agree, unrelated]), 1.0) == (Stance.AGREE, 1.0, False)
+    assert document_stance(np.array([agree, agree, disagree]), 1.0) == (Stance.AGREE, pytest.approx(2 / 3), True)
+    assert document_stance(np.array([discuss, unrelated]), 1.0) == (Stance.DISCUSS, 1.0, False)
+    assert document_stance(np.array([unrelated, unrelated]), 1.0) == (Stance.UNRELATED, 1.0, False)
+    assert document_stance(np.array([0.4 * agree + 0.6 * unrelated]), 1.0)[0] == Stance.UNRELATED
+
+
+def predicted_from(rng: np.random.Generator, count: int, temperature: float) -> list[Predicted]:
+    """Articles whose logits are the truth's, made too sure by `temperature`."""
+    found = []
+    for i in range(count):
+        logits = rng.normal(0, 2, (5, HEADS.width))
+        truth = rng.random((5, len(SCHEME.types))) < expit(logits[:, HEADS.types])
+        voices = [rng.choice(VOICES, p=scipy_softmax(row[HEADS.voice])) for row in logits]
+        stances = [rng.choice(STANCES, p=scipy_softmax(row[HEADS.stance])) for row in logits]
+        sentences = tuple(
+            LabelledSentence(
+                text="",
+                types=dict(zip(SCHEME.type_ids, map(bool, truth[n]), strict=True)),
+                voice=frozenset({str(voices[n])}),
+                stances=(frozenset({str(stances[n])}), frozenset({Stance.AGREE, Stance.DISCUSS})),
+            )
+            for n in range(5)
+        )
+        sharp = (logits * temperature).astype(np.float32)
+        found.append(Predicted(LabelledArticle(id=str(i), sentences=sentences, targets=("", "")), sharp, [sharp] * 2))
+    return found
+
+
+def test_fit_undoes_overconfidence():
+    fitted = fit(predicted_from(np.random.default_rng(0), 800, temperature=2.0), SCHEME)
+    assert fitted.temperatures.voice == pytest.approx(2.0, rel=0.15)
+    assert fitted.temperatures.stance == pytest.approx(2.0, rel=0.15)
+    for name in SCHEME.type_ids:
+        assert fitted.types[name].slope == pytest.approx(0.5, rel=0.15)
+        assert fitted.types[name].offset == pytest.approx(0.0, abs=0.15)
+
+
+def test_fit_improves_nll_on_other_articles():
+    rng = np.random.default_rng(1)
+    fitted = fit(predicted_from(rng, 300, temperature=3.0), SCHEME)
+    other = predicted_from(rng, 300, temperature=3.0)
+
+    def nll(temperature: float) -> float:
+        rows = [
+            (row[HEADS.voice], next(iter(s.voice)))
+            for p in other
+            for s, row in zip(p.article.sentences, p.own, strict=True)
+        ]
+        return -np.mean([log_softmax(row / temperature)[VOICES.index(Voice(v))] for row, v in rows])
+
+    assert nll(fitted.temperatures.voice) < nll(1.0)
+
+
+def test_few_examples_leave_the_calibration_neutral():
+    fitted = fit(predicted_from(np.random.default_rng(2), 1, temperature=1.0), SCHEME)
+    assert set(fitted.types.values()) == {Platt()}
+    assert set(fitted.thresholds.values()) == {0.5}
+
+
+def test_best_threshold_is_the_best_of_all():
+    rng = np.random.default_rng(3)
+    truth = (rng.random(200) < 0.3).astype(float)
+    score = np.clip(truth * 0.3 + rng.random(200) * 0.7, 0, 1)
+
+    def f1(threshold: float) -> float:
+        guess = score >= threshold
+        hit = (guess * truth).sum()
+        return 2 * hit / (guess.sum() + truth.sum())
+
+    assert f1(best_threshold(truth, score)) == pytest.approx(max(f1(t) for t in score))
