@@ -85,6 +85,8 @@ def text_fault(text: object) -> str | None:
         return "must not be empty or only white space"
     if "\0" in text:
         return "must not hold NUL"
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        return "must not hold a lone surrogate"
     return None
 
 
