@@ -93,8 +93,8 @@ def read_file(path: Path, name: str, *, quoted: bool = True) -> Iterator[Row | P
             with _open(path) as stream:
                 yield from _jsonl(stream, name)
         elif suffix is not None:
-            with _open(path) as stream:
-                yield from _table(stream, name, "," if suffix == ".csv" else "\t", quoted)
+            with io.TextIOWrapper(_open(path), encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+                yield from _table(text, name, "," if suffix == ".csv" else "\t", quoted)
         else:
             raise DataError(f"{name}: must end in one of {', '.join(SUFFIXES)} (.gz may follow)")
     except (OSError, EOFError) as error:
@@ -142,10 +142,9 @@ def _row(data: object, name: str, line: int) -> Row | Problem:
     return Row(name, line, data)
 
 
-def _table(stream: IO[bytes], name: str, delimiter: str, quoted: bool) -> Iterator[Row | Problem]:
+def _table(text: IO[str], name: str, delimiter: str, quoted: bool) -> Iterator[Row | Problem]:
     # Fields of whole articles are longer than the module's default limit of 128 KiB.
     csv.field_size_limit(1 << 30)
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
     if quoted:
         reader = csv.reader(text, delimiter=delimiter, strict=True)
     else:

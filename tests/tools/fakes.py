@@ -61,7 +61,8 @@ class FakeTagger:
 
     def tag(self, documents: Sequence[Document]) -> list[Tags | InputError]:
         self.batches.append(len(documents))
-        time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
+        if seconds := os.environ.get("FAKE_SECONDS"):
+            time.sleep(float(seconds))
         return [self._one(document) for document in documents]
 
     def _one(self, document: Document) -> Tags | InputError:
