@@ -11,6 +11,7 @@ import typer
 
 from models.errors import QawlError
 from tools.tag import tag
+from tools.verbs import pretrain, serve, train
 
 app = typer.Typer(
     name="qawl",
@@ -20,7 +21,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(tag)
+for verb in (tag, serve, train, pretrain):
+    app.command()(verb)
 
 
 @app.callback()

@@ -146,7 +146,13 @@ def _margin(predicted: Sequence[Predicted], calibration: Calibration, scheme: Sc
     expected = [truth for _, truth in cases]
     grid = np.round(np.arange(0.3, 2.01, 0.1), 2)
     scores = [
-        f1_score(expected, [document_stance(p, m)[0] for p, _ in cases], average="macro", labels=list(Stance))
+        f1_score(
+            expected,
+            [document_stance(p, m)[0] for p, _ in cases],
+            average="macro",
+            labels=list(Stance),
+            zero_division=0.0,
+        )
         for m in grid
     ]
     return float(grid[int(np.argmax(scores))])
