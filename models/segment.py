@@ -30,12 +30,13 @@ _END = re.compile(rf"([.…!?؟]+)[\"“”„‟«»‹›'‘’)\]}}{_INVISIB
 _WORD = re.compile(r"[^\W_]")
 # د. and J., also behind a conjunction (ود. أحمد) or another initial (أ.د.).
 _INITIAL = re.compile(r"(?:^|[^\w\u064b-\u0652])(?:[^\W\d_]|و[دأام])$")
-_AFTER_NUMBER = re.compile(r"\d\s[مصهكغطق]$")
+_UNIT = re.compile(r"\d\s[مصهكغطق]$")
 _ITEM = re.compile(r"[\W_]*(?:\d{1,3}|[^\W\d_])\.")
 _DATE = re.compile(r"(?<!\d)\d{1,2}\.\s?\d{1,2}\.\s?\d{2,4}(?!\d)")
-# What sentencex must not see: quotation marks, since one that stays open costs it quadratic time and the
-# sentences behind it, and lone surrogates, which it cannot take.
-_HIDDEN = dict.fromkeys([*map(ord, "\"'`«»‘’‚‛“”„‟‹›()[]{}"), *range(0xD800, 0xE000)], " ")
+# What sentencex must not see: quotation marks (one that stays open costs it quadratic time and hides the
+# ends behind it), brackets and bullets (it looks for no end behind some) and lone surrogates (it raises).
+_HIDDEN = dict.fromkeys(map(ord, "\"'`«»‘’‚‛“”„‟‹›()[]{}•⁃⁌⁍■□▪▫▶▸►◆◇○●◦★☆➢➣➤"), " ")
+_HIDDEN.update(dict.fromkeys(range(0xD800, 0xE000), " "))
 
 _QUOTE = re.compile('["“”„‟«»‹›]')
 _GUILLEMETS = "«»‹›"
@@ -87,7 +88,9 @@ def _ends(line: str) -> list[int]:
             continue
         if _within(quoted, end - 1) or _within(dates, match.start()):
             continue
-        if not ("…" in match[1] or _any_between(proposed, match.start(), end)):
+        # sentencex knows Latin abbreviations, but takes no end behind `…` or the unit of a number.
+        sure = "…" in match[1] or _after_unit(line, match.start())
+        if not sure and not _any_between(proposed, match.start(), end):
             continue
         if not _continues(line, start, match):
             ends.append(end)
@@ -106,8 +109,13 @@ def _continues(line: str, start: int, stop: re.Match[str]) -> bool:
         return True
     dot = stop.start()
     if _INITIAL.search(line[max(0, dot - 4) : dot]):
-        return not _AFTER_NUMBER.search(line[max(0, dot - 4) : dot])
+        return not _after_unit(line, dot)
     return dot - start < 12 and _ITEM.fullmatch(line, start, dot + 1) is not None
+
+
+def _after_unit(line: str, dot: int) -> bool:
+    """Whether the letter before `dot` is the unit of a number (9 ص، 2015 م)."""
+    return _UNIT.search(line[max(0, dot - 3) : dot]) is not None
 
 
 def _proposed(line: str) -> list[int]:
@@ -130,7 +138,7 @@ def _quoted(line: str) -> Iterator[tuple[int, int]]:
         kind = mark in _GUILLEMETS
         gap_before = _BEFORE_OPENING.search(line[max(0, at - 6) : at]) is not None
         gap_after = _AFTER_CLOSING.match(line, at + 1) is not None
-        by_shape = not counts[kind] if mark == '"' else mark in _OPENING
+        by_shape = mark in _OPENING or (not counts[kind] and (gap_before or mark == '"'))
         if gap_before if gap_before != gap_after else by_shape:
             opened.append((at, kind))
             counts[kind] += 1
