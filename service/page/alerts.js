@@ -1,6 +1,6 @@
 /** Failures, told kindly: what happened, what to do, and the service's own words for whoever wants them. */
 
-import { byId, h, icon } from "./dom.js";
+import { byId, fill, h, icon } from "./dom.js";
 import { has, t } from "./i18n.js";
 
 const WORTH_RETRYING = new Set(["network", "queue_full", "not_ready", "deadline", "internal", "unexpected"]);
@@ -27,17 +27,29 @@ export function showError(error, retry) {
     error.retryAfter === null ? null : h("p", {}, t("retryIn", { n: error.retryAfter })),
     error.requestId ? h("p", { class: "quiet small" }, t("requestId", { id: error.requestId })) : null,
   ];
-  draw(inside, retry && WORTH_RETRYING.has(error.code) ? [h("button", { type: "button", id: "retry", onclick: retry }, t("retry"))] : []);
+  draw(
+    inside,
+    retry && WORTH_RETRYING.has(error.code)
+      ? [h("button", { type: "button", id: "retry", onclick: retry }, t("retry"))]
+      : [],
+  );
 }
 
 function draw(inside, buttons) {
-  byId("alerts").replaceChildren(
+  fill(
+    byId("alerts"),
     h(
       "div",
       { class: "alert", role: "alert" },
       icon("warn"),
       h("div", { class: "alert-words" }, inside),
-      h("div", { class: "row" }, buttons, h("button", { type: "button", id: "dismiss", onclick: clearAlert }, t("dismiss"))),
+      h(
+        "div",
+        { class: "row" },
+        buttons,
+        h("button", { type: "button", id: "dismiss", onclick: clearAlert }, t("dismiss")),
+      ),
     ),
   );
+  byId("alerts").scrollIntoView({ block: "nearest" });
 }

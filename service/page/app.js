@@ -7,7 +7,7 @@ import { drawCall } from "./calls.js";
 import { Composer } from "./composer.js";
 import { drawDetail, drawGuide } from "./detail.js";
 import { askKey, closeOnBackdrop, dialogHead, drawHelp, drawLicence } from "./dialogs.js";
-import { byId, h } from "./dom.js";
+import { byId, fill, h } from "./dom.js";
 import { fileName, save, toCsv, toJson } from "./exports.js";
 import { drawFacets, drawTargets, markFilters } from "./facets.js";
 import { Filters } from "./filters.js";
@@ -240,16 +240,17 @@ function drawModel() {
     drawLicence(model);
     openDialog("licence");
   };
-  byId("model").replaceChildren(
-    t("model", { name: model.name, version: model.version, scheme: model.scheme ?? state.scheme.name }),
+  fill(
+    byId("model"),
+    t("model", { name: model.name, version: model.version, scheme: model.scheme, licence: model.licence }),
     " ",
     h("button", { type: "button", class: "link", id: "open-licence", onclick: open }, t("licenceTitle")),
   );
 }
 
 const isDark = () =>
-  (document.documentElement.dataset.theme || (window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) ===
-  "dark";
+  (document.documentElement.dataset.theme ||
+    (window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
 
 function setTheme(theme) {
   if (theme) document.documentElement.dataset.theme = theme;
@@ -323,7 +324,8 @@ function wire() {
 
 function escape(event) {
   if (dismissTip() || document.querySelector("dialog[open]")) return;
-  if (event.target.id === "search" && state.filters.search === "") byId("article").querySelector(".s[tabindex='0']")?.focus();
+  if (event.target.id === "search" && state.filters.search === "")
+    byId("article").querySelector(".s[tabindex='0']")?.focus();
   else if (event.target.id !== "search" && state.result && state.selected >= 0) unselect();
   else if (state.running) state.running.abort();
 }

@@ -1,6 +1,6 @@
 /** The tagged article: every character of the text, sentences coloured and followed by their chips. */
 
-import { h, hidden, icon } from "./dom.js";
+import { fill, h, hidden, icon } from "./dom.js";
 import { language, t } from "./i18n.js";
 
 /**
@@ -52,7 +52,9 @@ function chips(sentence, scheme) {
     "span",
     { class: "tags", lang, dir: lang === "ar" ? "rtl" : "ltr", "aria-hidden": "true" },
     chip("types", primary, scheme, scheme.text("types", primary, lang)),
-    others.map(({ label }) => h("span", { class: "also" }, chip("types", label, scheme, scheme.text("types", label, lang)))),
+    others.map(({ label }) =>
+      h("span", { class: "also" }, chip("types", label, scheme, scheme.text("types", label, lang))),
+    ),
     chip(
       "voices",
       sentence.voice.label,
@@ -103,5 +105,5 @@ export function drawArticle(root, { request, reply }, scheme) {
       parts.map((part) => (typeof part === "string" ? part : sentenceElement(part, scheme))),
     ),
   );
-  root.replaceChildren(...(request.title ? [h("h3", { class: "headline" }, request.title)] : []), ...body);
+  fill(root, ...(request.title ? [h("h3", { class: "headline" }, request.title)] : []), ...body);
 }

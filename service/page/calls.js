@@ -1,6 +1,6 @@
 /** The API call that gave the result, as a person would repeat it. */
 
-import { h } from "./dom.js";
+import { fill, h } from "./dom.js";
 import { hasKey, origin } from "./api.js";
 import { t } from "./i18n.js";
 
@@ -11,7 +11,9 @@ function python(value, indent = "") {
   if (Array.isArray(value)) return `[${value.map((item) => python(item, indent)).join(", ")}]`;
   if (typeof value === "object") {
     const inner = `${indent}    `;
-    const items = Object.entries(value).map(([name, item]) => `${inner}${JSON.stringify(name)}: ${python(item, inner)},\n`);
+    const items = Object.entries(value).map(
+      ([name, item]) => `${inner}${JSON.stringify(name)}: ${python(item, inner)},\n`,
+    );
     return `{\n${items.join("")}${indent}}`;
   }
   return JSON.stringify(value);
@@ -43,10 +45,15 @@ for sentence in reply.json()["sentences"]:
 export function drawCall(root, request, dialogHead, onCopied) {
   const block = (name, text, label) => {
     const code = h("pre", { dir: "ltr", tabindex: "0", id: `call-${name}`, "aria-label": name }, text);
-    const copy = h("button", { type: "button", "aria-label": label, onclick: () => copyText(code, onCopied) }, t("copy"));
+    const copy = h(
+      "button",
+      { type: "button", "aria-label": label, onclick: () => copyText(code, onCopied) },
+      t("copy"),
+    );
     return h("section", {}, h("div", { class: "label-row" }, h("h3", { dir: "ltr" }, name), copy), code);
   };
-  root.replaceChildren(
+  fill(
+    root,
     dialogHead(root, "call-title", t("callTitle")),
     h("p", {}, t("callIntro")),
     hasKey() ? h("p", {}, t("callKey")) : h("span", { hidden: true }),

@@ -1,6 +1,6 @@
 /** The form: an article, its title, the targets and two switches. */
 
-import { byId, h, icon } from "./dom.js";
+import { byId, fill, h, icon } from "./dom.js";
 import { example } from "./example.js";
 import { number, t } from "./i18n.js";
 
@@ -61,7 +61,8 @@ export class Composer {
     byId("text").placeholder = t("articlePlaceholder");
     byId("target").placeholder = t("targetPlaceholder");
     this.#count();
-    byId("targets").replaceChildren(
+    fill(
+      byId("targets"),
       ...this.#targets.map((target, index) =>
         h(
           "li",
@@ -70,7 +71,12 @@ export class Composer {
           h("span", { dir: "auto", lang: "ar", class: "target-text" }, target),
           h(
             "button",
-            { type: "button", class: "round", "aria-label": t("removeTarget", { n: index + 1, text: target }), onclick: () => this.#remove(index) },
+            {
+              type: "button",
+              class: "round",
+              "aria-label": t("removeTarget", { n: index + 1, text: target }),
+              onclick: () => this.#remove(index),
+            },
             icon("close"),
           ),
         ),

@@ -1,6 +1,6 @@
 /** The chosen sentence: every label's probability, its definition and an example. */
 
-import { h, icon } from "./dom.js";
+import { fill, h, icon } from "./dom.js";
 import { language, percent, t } from "./i18n.js";
 
 /** Draws the panel. `steps` is {previous, next, close}. */
@@ -8,10 +8,11 @@ export function drawDetail(root, { reply }, scheme, index, steps) {
   const sentence = reply.sentences[index];
   root.classList.toggle("open", sentence !== undefined);
   if (!sentence) {
-    root.replaceChildren(h("p", { class: "quiet" }, t("chooseSentence")));
+    fill(root, h("p", { class: "quiet" }, t("chooseSentence")));
     return;
   }
-  root.replaceChildren(
+  fill(
+    root,
     h(
       "div",
       { class: "detail-head" },
@@ -37,14 +38,24 @@ export function drawDetail(root, { reply }, scheme, index, steps) {
     sentence.stances.map((stance) =>
       stance.label === null
         ? null
-        : head(t("stanceOn", { n: stance.target + 1 }), scored(stance), "stances", scheme, reply.targets[stance.target].text),
+        : head(
+            t("stanceOn", { n: stance.target + 1 }),
+            scored(stance),
+            "stances",
+            scheme,
+            reply.targets[stance.target].text,
+          ),
     ),
     h("p", { class: "quiet small" }, t("place", { start: sentence.start, end: sentence.end })),
   );
 }
 
 function stepButton(name, words, onclick) {
-  return h("button", { type: "button", class: "round", id: `detail-${name}`, "aria-label": words, title: words, onclick }, icon(name));
+  return h(
+    "button",
+    { type: "button", class: "round", id: `detail-${name}`, "aria-label": words, title: words, onclick },
+    icon(name),
+  );
 }
 
 function notes(sentence) {
@@ -54,7 +65,13 @@ function notes(sentence) {
     sentence.truncated && ["warn", t("truncated")],
     sentence.no_arabic && ["warn", t("noArabic")],
   ].filter(Boolean);
-  return items.length ? h("ul", { class: "notes" }, items.map(([name, words]) => h("li", {}, icon(name), words))) : null;
+  return items.length
+    ? h(
+        "ul",
+        { class: "notes" },
+        items.map(([name, words]) => h("li", {}, icon(name), words)),
+      )
+    : null;
 }
 
 const scored = ({ label, scores }) => Object.entries(scores).map(([id, score]) => ({ id, score, on: id === label }));
@@ -87,12 +104,19 @@ function labelRow({ id, score, on, threshold }, name, scheme) {
     h(
       "summary",
       {},
-      h("span", { class: "name" }, scheme.text(name, id, language()), on ? h("span", { class: "sr" }, ` (${t("chosenLabel")})`) : null),
+      h(
+        "span",
+        { class: "name" },
+        scheme.text(name, id, language()),
+        on ? h("span", { class: "sr" }, ` (${t("chosenLabel")})`) : null,
+      ),
       track,
       h("span", { class: "n", dir: "ltr" }, percent(score)),
     ),
     explanation(label),
-    typeof threshold === "number" ? h("p", { class: "quiet small" }, t("threshold", { value: percent(threshold) })) : null,
+    typeof threshold === "number"
+      ? h("p", { class: "quiet small" }, t("threshold", { value: percent(threshold) }))
+      : null,
   );
 }
 
@@ -114,19 +138,31 @@ export function drawGuide(root, scheme, dialogHead) {
       { class: "guide" },
       scheme.all(head).map((label) => {
         const mark =
-          head === "types" ? h("i", { class: `swatch ${scheme.hue(label.id)}` }) : icon(scheme.iconName(head, label.id));
+          head === "types"
+            ? h("i", { class: `swatch ${scheme.hue(label.id)}` })
+            : icon(scheme.iconName(head, label.id));
         const both = lang === "ar" ? [label.arabic, label.english] : [label.english, label.arabic];
-        const threshold = typeof label.threshold === "number" ? t("threshold", { value: percent(label.threshold) }) : "";
+        const threshold =
+          typeof label.threshold === "number" ? t("threshold", { value: percent(label.threshold) }) : "";
         return h(
           "div",
           {},
-          h("dt", {}, mark, " ", both[0], " ", h("small", { class: "quiet" }, both[1], threshold ? ` · ${threshold}` : "")),
+          h(
+            "dt",
+            {},
+            mark,
+            " ",
+            both[0],
+            " ",
+            h("small", { class: "quiet" }, both[1], threshold ? ` · ${threshold}` : ""),
+          ),
           h("dd", {}, explanation(label)),
         );
       }),
     ),
   ];
-  root.replaceChildren(
+  fill(
+    root,
     dialogHead(root, "guide-title", t("guideTitle")),
     ...part("types", t("types")),
     ...part("voices", t("voices")),

@@ -1,6 +1,6 @@
 /** The dialogs: help, the labels, the licence, and the one that asks for a key. */
 
-import { byId, h, icon } from "./dom.js";
+import { byId, fill, h, icon } from "./dom.js";
 import { setKey } from "./api.js";
 import { t } from "./i18n.js";
 import { singleKeys, useSingleKeys } from "./keys.js";
@@ -11,7 +11,11 @@ export function dialogHead(dialog, id, title) {
     "div",
     { class: "dialog-head" },
     h("h2", { id, tabindex: "-1", autofocus: true }, title),
-    h("button", { type: "button", class: "round", "aria-label": t("close"), onclick: () => dialog.close() }, icon("close")),
+    h(
+      "button",
+      { type: "button", class: "round", "aria-label": t("close"), onclick: () => dialog.close() },
+      icon("close"),
+    ),
   );
 }
 
@@ -35,7 +39,8 @@ export function drawHelp() {
     ["?", "keyHelp"],
     ["Esc", "keyEscape"],
   ];
-  dialog.replaceChildren(
+  fill(
+    dialog,
     dialogHead(dialog, "help-title", t("helpTitle")),
     h("p", {}, t("helpIntro")),
     h("h3", {}, t("keys")),
@@ -74,7 +79,8 @@ export function askKey(wrong) {
       setKey(value);
       return dialog.close();
     };
-    dialog.replaceChildren(
+    fill(
+      dialog,
       dialogHead(dialog, "key-title", t("keyTitle")),
       ...(wrong ? [h("p", { class: "wrong", role: "alert" }, t("keyWrong"))] : []),
       h(
@@ -95,21 +101,32 @@ export function askKey(wrong) {
 /** The model's licence and limits, as /v1/model tells them. */
 export function drawLicence(model) {
   const dialog = byId("licence");
-  const part = (title, value) =>
-    value ? [h("h3", {}, title), ...blocks(value)] : [];
-  dialog.replaceChildren(
+  const part = (title, value) => (value ? [h("h3", {}, title), ...blocks(value)] : []);
+  fill(
+    dialog,
     dialogHead(dialog, "licence-title", t("licenceTitle")),
-    ...part(t("licence"), model.licence),
+    ...part(t("licence"), model.licence_text),
     ...part(t("limits"), model.limits),
   );
 }
 
 /** Texts as the service sends them: a string, a list, or names with values. */
 function blocks(value) {
-  if (Array.isArray(value)) return [h("ul", {}, value.map((item) => h("li", { dir: "auto" }, String(item))))];
+  if (Array.isArray(value))
+    return [
+      h(
+        "ul",
+        {},
+        value.map((item) => h("li", { dir: "auto" }, String(item))),
+      ),
+    ];
   if (typeof value === "object")
     return [
-      h("dl", { class: "pairs", dir: "ltr", lang: "en" }, Object.entries(value).map(([name, item]) => h("div", {}, h("dt", {}, name), h("dd", {}, String(item))))),
+      h(
+        "dl",
+        { class: "pairs", dir: "ltr", lang: "en" },
+        Object.entries(value).map(([name, item]) => h("div", {}, h("dt", {}, name), h("dd", {}, String(item)))),
+      ),
     ];
   return [h("pre", { class: "licence", dir: "ltr", lang: "en", tabindex: "0" }, value)];
 }

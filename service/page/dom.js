@@ -28,9 +28,17 @@ export function h(tag, props = {}, ...children) {
     else if (name === "data") Object.assign(element.dataset, value);
     else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...flat(children));
   return element;
 }
+
+/** Replaces what is in `root`; nested lists and gaps (null, false) are allowed, as in `h`. */
+export function fill(root, ...children) {
+  root.replaceChildren(...flat(children));
+}
+
+const flat = (children) =>
+  children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 
 /** A decorative drawing: hidden from screen readers, which get the words beside it. */
 export function icon(name) {

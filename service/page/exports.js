@@ -26,7 +26,11 @@ function field(value) {
 export function toCsv({ reply }) {
   const columns = [
     ...["id", "index", "start", "end", "text", "primary", "types", "checkable", "voice", "voice_score"],
-    ...reply.targets.flatMap(({ index }) => [`target_${index + 1}`, `stance_${index + 1}`, `stance_${index + 1}_score`]),
+    ...reply.targets.flatMap(({ index }) => [
+      `target_${index + 1}`,
+      `stance_${index + 1}`,
+      `stance_${index + 1}_score`,
+    ]),
   ];
   const rows = reply.sentences.map((s) => [
     reply.id,

@@ -1,6 +1,6 @@
 /** Filters, which are also the legend and the counts: types, voices, checkable, and a card per target. */
 
-import { h, icon } from "./dom.js";
+import { fill, h, icon } from "./dom.js";
 import { language, number, percent, t } from "./i18n.js";
 import { chip } from "./article.js";
 
@@ -25,7 +25,6 @@ export function drawFacets(root, { reply }, scheme, filters, onChange) {
     dir: "rtl",
     lang: "ar",
     value: filters.search,
-    placeholder: t("searchPlaceholder"),
     "aria-keyshortcuts": "/",
     autocomplete: "off",
     oninput: (event) => {
@@ -33,7 +32,8 @@ export function drawFacets(root, { reply }, scheme, filters, onChange) {
       onChange();
     },
   });
-  root.replaceChildren(
+  fill(
+    root,
     h(
       "details",
       { class: "facet-box", open: !narrow.matches || filters.active },
@@ -48,14 +48,22 @@ export function drawFacets(root, { reply }, scheme, filters, onChange) {
           filters.only = !filters.only;
           onChange();
         }),
-        h("button", { type: "button", id: "clear-filters", class: "link", onclick: () => clear(search, filters, onChange) }, t("clearFilters")),
+        h(
+          "button",
+          { type: "button", id: "clear-filters", class: "link", onclick: () => clear(search, filters, onChange) },
+          t("clearFilters"),
+        ),
       ),
       group("types", t("types"), (sentence, id) => sentence.types.some((type) => type.label === id)),
       h(
         "fieldset",
         { class: "facet" },
         h("legend", {}, t("checkable")),
-        checkableChoice(count((sentence) => sentence.checkable), filters, onChange),
+        checkableChoice(
+          count((sentence) => sentence.checkable),
+          filters,
+          onChange,
+        ),
         h("p", { class: "quiet small", id: "checkable-hint" }, t("checkableHint")),
       ),
       group("voices", t("voices"), (sentence, id) => sentence.voice.label === id),
@@ -72,7 +80,11 @@ function clear(search, filters, onChange) {
 }
 
 function toggle(words, on, name, onclick) {
-  return h("button", { type: "button", id: `toggle-${name}`, class: "link", "aria-pressed": String(on), onclick }, words);
+  return h(
+    "button",
+    { type: "button", id: `toggle-${name}`, class: "link", "aria-pressed": String(on), onclick },
+    words,
+  );
 }
 
 function choice(head, id, n, scheme, filters, onChange) {
@@ -121,10 +133,11 @@ function checkableChoice(n, filters, onChange) {
 /** A card per target: where the article stands, a bar of its sentences, and a filter for each stance. */
 export function drawTargets(root, { reply }, scheme, filters, onChange) {
   if (!reply.targets.length) {
-    root.replaceChildren(h("p", { class: "quiet no-targets" }, t("noTargets")));
+    fill(root, h("p", { class: "quiet no-targets" }, t("noTargets")));
     return;
   }
-  root.replaceChildren(
+  fill(
+    root,
     h(
       "ul",
       { class: "cards" },
@@ -166,7 +179,9 @@ function card(target, stance, scheme, filters, onChange) {
     h(
       "div",
       { class: "stance-filters" },
-      scheme.all("stances").map(({ id }) => stanceFilter(target.index, id, stance.counts[id] ?? 0, scheme, filters, onChange)),
+      scheme
+        .all("stances")
+        .map(({ id }) => stanceFilter(target.index, id, stance.counts[id] ?? 0, scheme, filters, onChange)),
     ),
   );
 }

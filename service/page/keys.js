@@ -43,9 +43,14 @@ export function listen(actions) {
       if (event.key === "Enter" || event.key === " ") return run(event, () => actions.choose(sentence));
     }
     if (!singles || event.target.matches?.(FIELDS)) return undefined;
-    const action = { j: actions.next, k: actions.previous, "/": actions.search, "?": actions.help, t: actions.tags, e: actions.edit }[
-      sign(event)
-    ];
+    const action = {
+      j: actions.next,
+      k: actions.previous,
+      "/": actions.search,
+      "?": actions.help,
+      t: actions.tags,
+      e: actions.edit,
+    }[sign(event)];
     return action ? run(event, action) : undefined;
   });
 }

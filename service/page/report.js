@@ -63,9 +63,20 @@ function cards(reply, scheme, lang) {
       .join(" · ");
     return `<li class="card"><h3>${number(index + 1)}. <span dir="auto" lang="ar">${escape(target.text)}</span></h3>
 <p>${escape(t("documentSays"))}: ${chip("stances", stance.label, scheme, ["", `${name} ${percent(stance.score)}`])} ${mixed}</p>
+${bar(stance.counts, scheme)}
 <p class="quiet">${counts}</p></li>`;
   });
   return items.length ? `<ul class="cards">${items.join("\n")}</ul>` : "";
+}
+
+function bar(counts, scheme) {
+  const parts = scheme
+    .all("stances")
+    .filter(({ id }) => counts[id])
+    .map(
+      ({ id }) => `<span class="part ${scheme.mark("stances", id)}" style="flex-grow: ${Number(counts[id])}"></span>`,
+    );
+  return `<div class="bar" aria-hidden="true">${parts.join("")}</div>`;
 }
 
 function body(request, reply, scheme, lang) {
@@ -79,7 +90,8 @@ function body(request, reply, scheme, lang) {
 function sentence(s, scheme, lang) {
   const types = s.types
     .toSorted((a, b) => (b.label === s.primary) - (a.label === s.primary))
-    .map(({ label }) => chip("types", label, scheme, ["", escape(scheme.text("types", label, lang))]));
+    .map(({ label }) => chip("types", label, scheme, ["", escape(scheme.text("types", label, lang))]))
+    .map((markup, index) => (index ? `<span class="also">${markup}</span>` : markup));
   const stances = s.stances
     .filter((stance) => stance.label !== null && !scheme.isSilent(stance.label))
     .map((stance) =>

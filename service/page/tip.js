@@ -1,6 +1,6 @@
 /** What a label means, on hover or focus; stays while the pointer is on it, Escape hides it (WCAG 1.4.13). */
 
-import { byId, h } from "./dom.js";
+import { byId, fill, h } from "./dom.js";
 import { explanation } from "./detail.js";
 import { language } from "./i18n.js";
 
@@ -40,9 +40,13 @@ export function watchTips(scheme) {
     if (label && label.matches(":focus-visible")) show(label, scheme());
     else hideTip();
   });
-  document.addEventListener("scroll", () => (owner?.matches(":focus") ? place(tip, owner.getBoundingClientRect()) : hideTip()), {
-    passive: true,
-  });
+  document.addEventListener(
+    "scroll",
+    () => (owner?.matches(":focus") ? place(tip, owner.getBoundingClientRect()) : hideTip()),
+    {
+      passive: true,
+    },
+  );
 }
 
 function show(element, scheme) {
@@ -50,7 +54,11 @@ function show(element, scheme) {
   const tip = byId("tip");
   const label = scheme.get(element.dataset.head, element.dataset.label);
   const names = language() === "ar" ? [label.arabic, label.english] : [label.english, label.arabic];
-  tip.replaceChildren(h("p", { class: "tip-name" }, names[0], " ", h("small", { class: "quiet" }, names[1])), ...explanation(label));
+  fill(
+    tip,
+    h("p", { class: "tip-name" }, names[0], " ", h("small", { class: "quiet" }, names[1])),
+    ...explanation(label),
+  );
   owner?.removeAttribute("aria-describedby");
   owner = element;
   if (element.matches("button")) element.setAttribute("aria-describedby", "tip");

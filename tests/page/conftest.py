@@ -1,0 +1,177 @@
+"""The page in a real browser against the real service, with a tiny bundle behind it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass
+class Reader:
+    """One person at the page: a fresh browser context, and what went wrong or out of the house."""
+
+    page: Any
+    url: str
+    problems: list[str] = field(default_factory=list)
+    requests: list[Any] = field(default_factory=list)
+
+    def open(self) -> Any:
+        """Go to the page and wait until it knows the labels."""
+        self.page.goto(self.url)
+        self.page.wait_for_selector("#open-licence")
+        return self.page
+
+    def read(self, text: str, *targets: str, title: str = "") -> dict[str, Any]:
+        """Paste an article, add targets, read it; the reply as the page got it."""
+        page = self.page
+        page.fill("#text", text)
+        page.fill("#title", title)
+        for target in targets:
+            page.fill("#target", target)
+            page.keyboard.press("Enter")
+        with page.expect_response("**/v1/tag") as reply:
+            page.click("#tag")
+        page.wait_for_selector("#composer:not([open])")
+        return reply.value.json()
+
+    def asked(self) -> dict[str, Any]:
+        """The last request that the page sent to /v1/tag."""
+        return next(one for one in reversed(self.requests) if one.url.endswith("/v1/tag")).post_data_json
+
+    def texts(self, selector: str) -> list[str]:
+        """The texts of all elements that match."""
+        return self.page.locator(selector).all_inner_texts()
+
+    def downloaded(self, kind: str) -> Path:
+        """The file behind one of the export buttons."""
+        with self.page.expect_download() as download:
+            self.page.click(f"[data-export={kind}]")
+        assert download.value.suggested_filename.endswith(f".{kind}")
+        return Path(download.value.path())
+
+    def refuse(self, status: int, code: str, **headers: str) -> None:
+        """Let the next reading be answered with an error envelope."""
+        details = [{"field": "targets[1]", "message": "must not be empty"}] if code == "invalid" else []
+        envelope = {"code": code, "message": code, "details": details, "request_id": "r-123"}
+        self.page.route(
+            "**/v1/tag", lambda route: route.fulfill(status=status, json={"error": envelope}, headers=headers), times=1
+        )
+
+
+@pytest.fixture(scope="session")
+def service_url(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a service that runs the tiny bundle."""
+    log = tmp_path_factory.mktemp("service") / "log.txt"
+    settings = {"QAWL_BUNDLE": str(tiny_bundle), "QAWL_PORT": "0", "QAWL_THREADS": "1", "QAWL_DRAIN_SECONDS": "0"}
+    with log.open("w", encoding="utf-8") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service.launch"], cwd=ROOT, env={**os.environ, **settings}, stdout=stream, stderr=stream
+        )
+    try:
+        yield _address(process, log)
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        found = re.search(r"http://[\d.]+:\d+", log.read_text(encoding="utf-8"))
+        if found:
+            try:
+                if httpx.get(f"{found[0]}/readyz").is_success:
+                    return found[0]
+            except httpx.TransportError:
+                pass
+        time.sleep(0.1)
+    raise RuntimeError(f"the service did not start: {log.read_text(encoding='utf-8')}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (the dev extra)")
+    if CHROMIUM is None:
+        pytest.skip("needs chromium (apt-get install chromium)")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def new_reader(browser: Any, service_url: str) -> Iterator[Any]:
+    """Makes readers; each must leave with no console message and no request to another host."""
+    readers: list[tuple[Reader, Any]] = []
+
+    def make(**options: Any) -> Reader:
+        settings = {"locale": "ar", "viewport": {"width": 1280, "height": 900}, **options}
+        context = browser.new_context(**settings)
+        context.set_default_timeout(8000)
+        reader = Reader(context.new_page(), service_url)
+        # Chromium itself reports every reply of 400 and above; those the tests ask for on purpose.
+        reader.page.on(
+            "console",
+            lambda message: None
+            if message.text.startswith("Failed to load resource")
+            else reader.problems.append(message.text),
+        )
+        reader.page.on("pageerror", lambda error: reader.problems.append(str(error)))
+        reader.page.on("request", lambda request: reader.requests.append(request))
+        readers.append((reader, context))
+        return reader
+
+    yield make
+    for reader, context in readers:
+        foreign = [one.url for one in reader.requests if not one.url.startswith((service_url, "blob:", "data:"))]
+        context.close()
+        assert reader.problems == []
+        assert foreign == []
+
+
+@pytest.fixture
+def reader(new_reader: Any) -> Reader:
+    """A person with an Arabic browser on a desk screen, the page open."""
+    one = new_reader()
+    one.open()
+    return one
+
+
+@pytest.fixture(scope="session")
+def labels(service_url: str) -> dict[str, Any]:
+    """The reply of /v1/labels."""
+    return httpx.get(f"{service_url}/v1/labels").json()
+
+
+@pytest.fixture(scope="session")
+def article(seed_articles: list[dict]) -> dict[str, Any]:
+    """A seed article as text: title, paragraphs of two sentences with an empty line and blanks between."""
+    first = seed_articles[0]
+    sentences = [sentence["text"] for sentence in first["sentences"][1:]]
+    paragraphs = [" ".join(sentences[i : i + 2]) for i in range(0, len(sentences), 2)]
+    text = "\U0001f4f0 " + "\n\n".join(paragraphs[:-1]) + "\n  " + paragraphs[-1] + "\n"
+    return {"text": text, "title": first["sentences"][0]["text"], "targets": first["targets"][:2]}
