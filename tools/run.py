@@ -149,17 +149,15 @@ class Run:
         self._resume()
         people = sys.stderr.isatty() and not self._job.quiet
         to_terminal = self._job.output is None and sys.stdout.isatty()
-        with Meter(self._files, show=people and not to_terminal, summary=people) as meter:
-            try:
+        try:
+            with Meter(self._files, show=people and not to_terminal, summary=people) as meter:
                 if not self._done.done:
-                    self._tag(meter)
-                    self._note(done=True)
-            except KeyboardInterrupt:
-                self._note()
-                if self._journal is not None:
-                    meter.report("qawl: stopped; repeat the command to go on from here")
-                return 130
-        self._writer.finish()
+                    stopped = self._tag(meter)
+                    if stopped is not None:
+                        return stopped
+            self._writer.finish()
+        finally:
+            self._writer.close()
         if self._journal is not None:
             self._journal.remove()
         meter.close(self._done.bad)
@@ -177,16 +175,26 @@ class Run:
         if not self._job.quiet:
             sys.stderr.write(f"qawl: going on after {before.articles:,} articles\n")
 
-    def _tag(self, meter: Meter) -> None:
+    def _tag(self, meter: Meter) -> int | None:
+        """Tag what is left; the exit code if it stopped before the end, with what is done noted."""
         threads = _CALLS if self._job.url is not None else _workers(self._job, self._files)
         items = readers.read(self._files, self._job.columns, self._done.place)
-        for batch, results in in_order(self._answer, batches(items), threads):
-            for item, result in zip(batch, results, strict=True):
-                if not self._take(item, result, meter):
+        try:
+            for batch, results in in_order(self._answer, batches(items), threads):
+                for item, result in zip(batch, results, strict=True):
+                    if not self._take(item, result, meter):
+                        self._note()
+                        return 1
+                if time.monotonic() - self._noted > self._writer.interval:
                     self._note()
-                    return
-            if time.monotonic() - self._noted > self._writer.interval:
-                self._note()
+        except (KeyboardInterrupt, Exception) as error:
+            self._note()
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+            meter.report("qawl: stopped; repeat the command to go on from here" if self._journal else "qawl: stopped")
+            return 130
+        self._note(done=True)
+        return None
 
     def _answer(self, batch: list[Item]) -> list[Reply | str]:
         """Results of a batch, in the engine's thread; a bad row's is the reason it was not tagged."""
@@ -208,7 +216,6 @@ class Run:
         if reason is not None:
             meter.report(f"{item.place}: {reason}")
             if self._job.fail_fast:
-                self._done = replace(self._done, bad=self._done.bad + 1)
                 return False
         done = self._done
         self._done = replace(

@@ -63,6 +63,9 @@ class TableWriter:
     def finish(self) -> None:
         """Nothing to publish."""
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 def isolated(text: str) -> str:
     """Text of unknown direction, set apart from its neighbours; one line."""

@@ -42,6 +42,9 @@ class Writer(Protocol):
     def finish(self) -> None:
         """Publish the output under its name."""
 
+    def close(self) -> None:
+        """Let go of open files, finished or not."""
+
 
 class LineWriter:
     """Text, article by article, into `path` (under `path.part` until finished) or a stream.
@@ -96,8 +99,13 @@ class LineWriter:
         """Give the finished output its name."""
         self._begin()
         if self._part is not None and self._path is not None:
-            self._stream.close()
+            self.close()
             self._publish(self._part, self._path)
+
+    def close(self) -> None:
+        """Close the part."""
+        if self._part is not None and self._begun:
+            self._stream.close()
 
     def _begin(self) -> None:
         if self._begun:
@@ -157,6 +165,9 @@ class ParquetWriter:
                 writer.write_table(self._pq.read_table(self._part(number)))
         os.replace(whole, self._path)
         shutil.rmtree(self._parts, ignore_errors=True)
+
+    def close(self) -> None:
+        """Nothing stays open."""
 
     def _part(self, number: int) -> Path:
         return self._parts / f"{number:08}.parquet"

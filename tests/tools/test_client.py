@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 import qawl
+from models.errors import InputError
 from models.tags import Document
 from qawl import ApiError, ArticleError, AsyncClient, Client, Tags, Unreachable, to_pandas
 from tests.tools.fakes import FakeTagger
@@ -24,11 +25,9 @@ Handler = Callable[[httpx.Request], httpx.Response]
 def reply(request: dict, targets: list[str]) -> dict:
     document = Document(text=request["text"], id=request.get("id"), targets=tuple(request.get("targets", targets)))
     result = FakeTagger().tag([document])[0]
-    if isinstance(result, ValueError):
-        return {
-            "id": document.id,
-            "error": {"code": "invalid", "message": "see details", "details": [{"field": "text"}]},
-        }
+    if isinstance(result, InputError):
+        details = [{"field": result.field, "message": result.message}]
+        return {"id": document.id, "error": {"code": "invalid", "message": "see details", "details": details}}
     return result.to_json(scores=request.get("scores", False))
 
 
@@ -137,7 +136,7 @@ def test_batch_is_cut_by_size_too(side: Callable) -> None:
 def test_a_bad_article_is_an_error_among_results(side: Callable) -> None:
     good, bad = side(Service()).batch([TEXT, {"text": "نص سيئ", "id": "b"}])
     assert isinstance(good, Tags)
-    assert bad == ArticleError("b", "invalid", "see details", ({"field": "text"},))
+    assert bad == ArticleError("b", "invalid", "see details", ({"field": "text", "message": "must not be bad"},))
 
 
 def test_labels_and_model(side: Callable) -> None:
