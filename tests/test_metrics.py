@@ -91,9 +91,7 @@ def test_bootstrap_equals_resampling_by_hand(stances):
     drawn = metrics.resampled(counts, metrics.macro_of, weights)
     for weight, value in zip(weights, drawn, strict=True):
         picked = [i for g in range(30) for i in list(range(g * 10, g * 10 + 10)) * int(weight[g])]
-        expected = f1_score(
-            [gold[i] for i in picked], [predicted[i] for i in picked], labels=STANCES, average="macro"
-        )
+        expected = f1_score([gold[i] for i in picked], [predicted[i] for i in picked], labels=STANCES, average="macro")
         assert value == pytest.approx(expected)
 
 
@@ -123,9 +121,7 @@ def test_paired_bootstrap_sees_a_small_but_constant_gain():
     better = [g if rng.random() < 0.5 else w for g, w in zip(gold, worse, strict=True)]
     groups = [str(i // 8) for i in range(400)]
     ours, theirs = (
-        metrics.grouped(
-            groups, [metrics.class_counts([g], [p], STANCES) for g, p in zip(gold, system, strict=True)]
-        )
+        metrics.grouped(groups, [metrics.class_counts([g], [p], STANCES) for g, p in zip(gold, system, strict=True)])
         for system in (better, worse)
     )
     found = metrics.paired(ours, theirs)
@@ -144,9 +140,7 @@ def test_nll_and_brier_are_scikit_learns():
     gold = rng.integers(0, 4, 200)
     found = metrics.softmax_calibration(probabilities, gold)
     assert found.nll == pytest.approx(log_loss(gold, probabilities, labels=range(4)))
-    assert found.brier == pytest.approx(
-        brier_score_loss(gold, probabilities, labels=range(4), scale_by_half=False)
-    )
+    assert found.brier == pytest.approx(brier_score_loss(gold, probabilities, labels=range(4), scale_by_half=False))
     yes = rng.random(200)
     truth = (rng.random(200) < yes) * 1.0
     binary = metrics.binary_calibration(yes, truth)

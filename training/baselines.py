@@ -18,7 +18,8 @@ from sklearn.multiclass import OneVsRestClassifier  # type: ignore[import-untype
 from models.labels import NONE, SCHEME, STANCES, VOICES, Scheme
 from models.tags import best
 from models.text import normalise
-from training.articles import Allowed, LabelledArticle, LabelledSentence
+from training.articles import LabelledArticle, LabelledSentence
+from training.gold import single, type_set
 from training.predictions import Answered, Said
 
 Reads = Literal["both", "target", "sentence"]
@@ -26,18 +27,6 @@ Floats = NDArray[np.float64]
 
 _THRESHOLDS = tuple(step / 20 for step in range(3, 16))
 _FOLDS = 3
-
-
-def single(allowed: Allowed | None) -> str | None:
-    """The one answer a label allows, or nothing where it is partial or unknown."""
-    return next(iter(allowed)) if allowed is not None and len(allowed) == 1 else None
-
-
-def type_set(sentence: LabelledSentence, scheme: Scheme = SCHEME) -> frozenset[str] | None:
-    """A sentence's types with `none` when there are none; nothing where some type is not annotated."""
-    if sentence.types is None or any(name not in sentence.types for name in scheme.type_ids):
-        return None
-    return frozenset(name for name in scheme.type_ids if sentence.types[name]) or frozenset((NONE,))
 
 
 class Majority:

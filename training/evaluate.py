@@ -118,6 +118,10 @@ def evaluate(
         "against": _identity(other, options) if other else None,
         "baselines": _trained_on(train) if train else None,
         "note": _UNCHECKED,
+        "labels": {
+            label.id: {"english": label.english, "arabic": label.arabic}
+            for label in (*scheme.types, scheme.none, *scheme.voices, *scheme.stances)
+        },
         "corpora": [_plain(result) for result in results],
     }
     return report
@@ -186,7 +190,9 @@ def _corpus(
         "targets": sum(len(a.article.targets) for a in answered),
         "cut": sum(said.tokens_cut for a in answered for said in a.said),
         "sha256": fingerprint(one.corpus, root),
-        "problems": [asdict(problem) for problem in one.problems],
+        "problems": [
+            {"file": Path(problem.file).name, "line": problem.line, "field": problem.field} for problem in one.problems
+        ],
         "refused": [{"article": r.article.id, "message": r.message} for r in refused],
         **measures.everything(answered, scheme),
         "thresholds": tagger.bundle.manifest.calibration.thresholds,

@@ -15,7 +15,7 @@ import numpy as np
 from models.labels import NONE, STANCES, VOICES, Scheme
 from training import metrics
 from training.articles import Allowed
-from training.baselines import single, type_set
+from training.gold import single, type_set
 from training.metrics import Calibration, Counts, Difference, Interval, ThresholdPoint
 from training.normal import words
 from training.predictions import Answered, Said

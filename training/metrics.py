@@ -82,9 +82,7 @@ def class_counts(gold: Sequence[str], predicted: Sequence[str], labels: Sequence
     return set_counts([(g,) for g in gold], [(p,) for p in predicted], labels)
 
 
-def set_counts(
-    gold: Sequence[Collection[str]], predicted: Sequence[Collection[str]], labels: Sequence[str]
-) -> Counts:
+def set_counts(gold: Sequence[Collection[str]], predicted: Sequence[Collection[str]], labels: Sequence[str]) -> Counts:
     """As `class_counts`, for sets of answers."""
     counts = np.zeros((len(labels), 3))
     for truth, guess in zip(gold, predicted, strict=True):
@@ -256,8 +254,7 @@ def perfect_ece(confidence: Floats, bins: int = BINS, *, draws: int = 200, seed:
     """Mean and 95th percentile of the error that a perfectly calibrated head would show here by chance."""
     rng = np.random.default_rng(seed)
     drawn = [
-        ece(confidence, np.less(rng.random(len(confidence)), confidence).astype(np.float64), bins)
-        for _ in range(draws)
+        ece(confidence, np.less(rng.random(len(confidence)), confidence).astype(np.float64), bins) for _ in range(draws)
     ]
     return float(np.mean(drawn)), float(np.percentile(drawn, 95))
 
@@ -300,9 +297,7 @@ class ThresholdPoint:
     f1: float
 
 
-def threshold_curve(
-    probabilities: Floats, truth: Floats, thresholds: Sequence[float]
-) -> tuple[ThresholdPoint, ...]:
+def threshold_curve(probabilities: Floats, truth: Floats, thresholds: Sequence[float]) -> tuple[ThresholdPoint, ...]:
     """Precision, recall and F1 of the answers at or above each threshold; inputs of shape (items,)."""
     points = []
     for threshold in thresholds:
@@ -310,8 +305,6 @@ def threshold_curve(
         tp, fp = float((said * truth).sum()), float((said * (1 - truth)).sum())
         fn = float(truth.sum()) - tp
         points.append(
-            ThresholdPoint(
-                float(threshold), _ratio(tp, tp + fp), _ratio(tp, tp + fn), _ratio(2 * tp, 2 * tp + fp + fn)
-            )
+            ThresholdPoint(float(threshold), _ratio(tp, tp + fp), _ratio(tp, tp + fn), _ratio(2 * tp, 2 * tp + fp + fn))
         )
     return tuple(points)

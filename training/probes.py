@@ -12,7 +12,8 @@ import numpy as np
 from models.labels import POLAR, STANCES, Scheme, Stance
 from training import measures, metrics
 from training.articles import LabelledArticle
-from training.baselines import Linear, single
+from training.baselines import Linear
+from training.gold import single
 from training.metrics import Interval
 from training.predictions import Answered, with_stances
 
