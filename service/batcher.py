@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -61,6 +62,7 @@ class _Round:
     done: asyncio.Future[list[Logits]]
     queued: float
     left: int
+    rid: str
     started: float = math.inf
 
     def deliver(self, place: int, result: Logits | EngineFault) -> None:
@@ -201,14 +203,15 @@ class Batcher:
         if not windows:
             return []
         future: asyncio.Future[list[Logits]] = asyncio.get_running_loop().create_future()
-        asked = _Round([None] * len(windows), future, time.perf_counter(), len(windows))
+        call = current()
+        asked = _Round([None] * len(windows), future, time.perf_counter(), len(windows), call.rid if call else "")
         if not flow.entries:
             self._turns.append(flow)
         flow.entries.extend(_Entry(window, asked, place) for place, window in enumerate(windows))
         self._charge(flow, tokens)
         self._wake.set()
         logits = await future
-        if (call := current()) is not None:
+        if call is not None:
             call.queue = max(call.queue, asked.started - asked.queued)
             call.inference = max(call.inference, time.perf_counter() - asked.started)
         return logits
@@ -222,7 +225,7 @@ class Batcher:
                 await self._wake.wait()
                 continue
             started = time.perf_counter()
-            results = await loop.run_in_executor(self._model, self._read, [entry.window for entry in batch])
+            results = await loop.run_in_executor(self._model, self._read, batch)
             self._account(batch, started)
             for entry, result in zip(batch, results, strict=True):
                 entry.round.deliver(entry.place, result)
@@ -268,28 +271,39 @@ class Batcher:
             entry.round.started = min(entry.round.started, started)
             metrics.QUEUE_SECONDS.observe(started - entry.round.queued)
 
-    def _read(self, windows: list[Window]) -> list[Logits | EngineFault]:
+    def _read(self, batch: list[_Entry]) -> list[Logits | EngineFault]:
         """Logits of a batch, on the model's thread; a failing window gives its fault and harms no other."""
         try:
-            results = self._tagger.engine.run(windows)
-            if len(results) != len(windows):
+            results = self._tagger.engine.run([entry.window for entry in batch])
+            if len(results) != len(batch):
                 raise ArithmeticError("the engine lost or made up windows")
         except Exception as error:
-            if len(windows) > 1:
-                half = len(windows) // 2
-                return self._read(windows[:half]) + self._read(windows[half:])
-            reason = "memory" if isinstance(error, MemoryError) else "raised"
-            metrics.FAULTS.labels(reason).inc()
-            logs.event("the model failed on a window", level=logging.ERROR, exc_info=True, tokens=windows[0].tokens)
-            return [EngineFault(reason)]
-        return [self._sound(window, logits) for window, logits in zip(windows, results, strict=True)]
+            if len(batch) > 1:
+                half = len(batch) // 2
+                return self._read(batch[:half]) + self._read(batch[half:])
+            return [_fault(batch[0], "memory" if isinstance(error, MemoryError) else "raised")]
+        return [
+            logits if _is_sound(entry.window, logits) else _fault(entry, "not_finite")
+            for entry, logits in zip(batch, results, strict=True)
+        ]
 
-    def _sound(self, window: Window, logits: Logits) -> Logits | EngineFault:
-        if len(logits) == len(window.scored) and np.isfinite(logits).all():
-            return logits
-        metrics.FAULTS.labels("not_finite").inc()
-        logs.event("the model gave no numbers for a window", level=logging.ERROR, tokens=window.tokens)
-        return EngineFault("not_finite")
+
+def _is_sound(window: Window, logits: Logits) -> bool:
+    return len(logits) == len(window.scored) and bool(np.isfinite(logits).all())
+
+
+def _fault(entry: _Entry, reason: str) -> EngineFault:
+    """Count and log a window the model failed on; called where the exception, if any, is being handled."""
+    metrics.FAULTS.labels(reason).inc()
+    logs.event(
+        "the model failed on a window",
+        level=logging.ERROR,
+        exc_info=sys.exc_info()[0] is not None,
+        rid=entry.round.rid,
+        reason=reason,
+        tokens=entry.window.tokens,
+    )
+    return EngineFault(reason)
 
 
 def _advance(steps: Steps, logits: list[Logits] | None) -> list[Window] | Tags:

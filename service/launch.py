@@ -32,11 +32,11 @@ def serve(bundle: Path | None = None, host: str | None = None, port: int | None 
     # Before prometheus_client is imported: it reads the variable once.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder()
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
-    listener = _bind(settings.host, settings.port)
-    if entry == ENTRY:
-        from service.app import load_tagger
+    # Imported late: the variable above comes first. Loading is cached, so the service finds it done.
+    from service.runtime import load_tagger
 
-        load_tagger(settings)
+    load_tagger(settings)
+    listener = _bind(settings.host, settings.port)
     address = listener.getsockname()
     sys.stderr.write(f"Qawl listens on http://{address[0]}:{address[1]}/ (Ctrl+C stops it)\n")
     if settings.workers > 1:

@@ -16,11 +16,10 @@ import numpy as np
 from models.engines import Engine, Logits
 from models.tagger import Tagger
 from models.windows import Window, encode
-from service.app import create_service, load_tagger
+from service.app import create_service
+from service.runtime import load_tagger
 from service.settings import Settings
-
-RAISES, MEMORY, NAN, SLOW, MARK = "مسموم", "ذاكرة", "عدمي", "بطيء", "علامة"
-SLOW_SECONDS = 1.0
+from tests.service.cues import MARK, MEMORY, NAN, RAISES, SLOW, SLOW_SECONDS
 
 
 class FaultyEngine:

@@ -271,7 +271,15 @@ def test_a_batch_answers_in_order_and_a_bad_article_harms_no_other(served):
     BatchReply.model_validate_json(reply.content)
     results = reply.json()["results"]
     assert [r["id"] for r in results] == ["a", "b", None, "c", "d", None, None]
-    assert [r.get("error", {}).get("code") for r in results] == [None, "invalid", "invalid", None, "invalid", None, "invalid"]
+    assert [r.get("error", {}).get("code") for r in results] == [
+        None,
+        "invalid",
+        "invalid",
+        None,
+        "invalid",
+        None,
+        "invalid",
+    ]
     assert [r["error"]["details"][0]["field"] for r in results if "error" in r] == ["text", "", "targets[0]", "id"]
     assert [len(r["targets"]) for r in results if "error" not in r] == [2, 0, 2]
     assert results[0] == tagged(served, text=TEXT, id="a", targets=TARGETS)
