@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import bentoml
-from _bentoml_sdk.io_models import IODescriptor
-from _bentoml_sdk.service.factory import Service
+from _bentoml_sdk.io_models import IODescriptor  # type: ignore[import-untyped]
+from _bentoml_sdk.service.factory import Service  # type: ignore[import-untyped]
 from bentoml._internal.server.http.traffic import TimeoutMiddleware
 from pydantic import BaseModel
 from starlette.applications import Starlette
@@ -81,7 +81,7 @@ class BatchInput(_Body):
     request = BatchRequest
 
 
-class GuardedService(Service[Any]):
+class GuardedService(Service[Any]):  # type: ignore[misc]
     """A BentoML service whose whole application stands behind the guard."""
 
     runtime: Runtime
@@ -90,7 +90,7 @@ class GuardedService(Service[Any]):
         """The application BentoML serves."""
         app = cast("Starlette", super().to_asgi(is_main))
         # Ours knows when a request came in and may be shorter; BentoML's keeps a timer per request till it ends.
-        app.user_middleware = [m for m in app.user_middleware if m.cls is not TimeoutMiddleware]
+        app.user_middleware = [m for m in app.user_middleware if cast("object", m.cls) is not TimeoutMiddleware]
         return Guard(app, self.runtime.settings)
 
 
@@ -104,11 +104,11 @@ def create_service(settings: Settings, tagger: Tagger | None = None) -> GuardedS
         def __init__(self) -> None:
             logs.configure(settings.log_level)
 
-        @bentoml.on_startup
+        @bentoml.on_startup  # type: ignore[untyped-decorator]
         async def start(self) -> None:
             await runtime.start()
 
-        @bentoml.on_shutdown
+        @bentoml.on_shutdown  # type: ignore[untyped-decorator]
         async def stop(self) -> None:
             await runtime.stop()
 
@@ -118,13 +118,13 @@ def create_service(settings: Settings, tagger: Tagger | None = None) -> GuardedS
         async def __is_alive__(self) -> bool:
             return runtime.alive
 
-        @bentoml.api(route="/v1/tag")
+        @bentoml.api(route="/v1/tag")  # type: ignore[untyped-decorator]
         async def tag(self, request: TagInput, /) -> Any:
             """Tag one article."""
             with _answered():
                 return await runtime.handlers.tag(cast("TagRequest", request))
 
-        @bentoml.api(route="/v1/batch")
+        @bentoml.api(route="/v1/batch")  # type: ignore[untyped-decorator]
         async def batch(self, request: BatchInput, /) -> Any:
             """Tag many articles; a bad one harms no other."""
             with _answered():

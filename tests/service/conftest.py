@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def served(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(scope="session")
 def keyed(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A service with two keys, one CORS origin and small limits."""
-    settings = {
+    settings: dict[str, Any] = {
         "QAWL_BUNDLE": tiny_bundle,
         "QAWL_API_KEYS": ",".join(hashlib.sha256(key.encode()).hexdigest() for key in KEYS),
         "QAWL_CORS_ORIGINS": ORIGIN,

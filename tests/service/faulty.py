@@ -16,7 +16,7 @@ import numpy as np
 from models.engines import Engine, Logits
 from models.tagger import Tagger
 from models.windows import Window, encode
-from service.app import create_service
+from service.app import GuardedService, create_service
 from service.runtime import load_tagger
 from service.settings import Settings
 from tests.service.cues import MARK, MEMORY, NAN, RAISES, SLOW, SLOW_SECONDS
@@ -62,7 +62,7 @@ def _holds(window: Window, ids: list[int]) -> bool:
     return any(have[i : i + len(ids)] == ids for i in range(len(have) - len(ids) + 1))
 
 
-def faulty_service():
+def faulty_service() -> GuardedService:
     settings = Settings.load()
     tagger = load_tagger(settings)
     tagger.engine = FaultyEngine(tagger.engine, tagger)

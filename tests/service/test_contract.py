@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -14,20 +15,20 @@ SENTENCES = ["أغلقت السلطات المعبر الحدودي صباح ا�
 TARGETS = ["سيُفتح المعبر قريبا.", "أُغلق المعبر."]
 
 
-def tagged(server: Server, **request: object) -> dict:
+def tagged(server: Server, **request: object) -> dict[str, Any]:
     reply = server.tag(**request)
     assert reply.status_code == 200, reply.text
     TagReply.model_validate_json(reply.content)
-    data: dict = reply.json()
+    data: dict[str, Any] = reply.json()
     return data
 
 
-def refused(server: Server, status: int, code: str, **request: object) -> dict:
+def refused(server: Server, status: int, code: str, **request: object) -> dict[str, Any]:
     reply = server.tag(**request)
     assert reply.status_code == status, reply.text
     ErrorReply.model_validate_json(reply.content)
     assert len(reply.content) < 4096
-    error: dict = reply.json()["error"]
+    error: dict[str, Any] = reply.json()["error"]
     assert error["code"] == code
     assert error["request_id"] == reply.headers["x-request-id"]
     return error
@@ -61,7 +62,8 @@ def test_spans_are_the_sentences(served):
 def test_offsets_in_utf16_count_a_pair_as_two(served):
     text = f"😀 {SENTENCES[0]} 🚩 {SENTENCES[1]}"
     units = text.encode("utf-16-le")
-    for request in ({}, {"spans": [[0, 2], [3, 40]]}):
+    requests: tuple[dict[str, Any], ...] = ({}, {"spans": [[0, 2], [3, 40]]})
+    for request in requests:
         data = tagged(served, text=text, offset_unit="utf16", **request)
         assert data["offset_unit"] == "utf16"
         for s in data["sentences"]:
@@ -108,7 +110,8 @@ def test_types_and_voice_do_not_depend_on_the_targets(served):
 
 
 def test_no_targets_give_no_stances_whatever_the_flag_says(served):
-    for request in ({"targets": []}, {"targets": [], "default_target": True}, {}):
+    requests: tuple[dict[str, Any], ...] = ({"targets": []}, {"targets": [], "default_target": True}, {})
+    for request in requests:
         data = tagged(served, text=TEXT, **request)
         assert data["targets"] == []
         assert {tuple(s["stances"]) for s in data["sentences"]} == {()}
@@ -184,7 +187,7 @@ def test_what_is_not_json_is_a_bad_request(served, body, word):
 
 
 LONG = "أ" * 500_001
-INVALID = {
+INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "neither": ({}, "text"),
     "both": ({"text": TEXT, "sentences": SENTENCES}, "text"),
     "text number": ({"text": 5}, "text"),

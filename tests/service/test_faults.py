@@ -12,6 +12,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -35,7 +36,7 @@ def envelope(reply: httpx.Response, status: int, code: str) -> str:
     return error.message
 
 
-def in_parallel(server: Server, requests: list[dict], path: str = "/v1/tag") -> list[httpx.Response]:
+def in_parallel(server: Server, requests: list[dict[str, Any]], path: str = "/v1/tag") -> list[httpx.Response]:
     with ThreadPoolExecutor(len(requests)) as pool:
         return list(pool.map(lambda r: server.client.post(path, json=r), requests))
 
@@ -319,7 +320,7 @@ def test_row_18_the_same_document_in_any_company(served):
 
 
 def test_row_19_no_text_of_the_caller_in_logs_or_errors(served):
-    bodies = [
+    bodies: list[dict[str, Any]] = [
         {"text": f"{CANARY} قال."},
         {"text": f"{CANARY} {RAISES}."},
         {"text": CANARY, "targets": [CANARY, ""]},
@@ -342,7 +343,7 @@ def test_row_19_no_text_of_the_caller_in_logs_or_errors(served):
 
 def test_row_20_request_ids(served):
     def rid(given: str) -> str:
-        return served.client.get("/livez", headers={"x-request-id": given}).headers["x-request-id"]
+        return str(served.client.get("/livez", headers={"x-request-id": given}).headers["x-request-id"])
 
     assert rid("desk-7.a_B") == "desk-7.a_B"
     for forged in ("a" * 10_000, "a b", "a\tb", "", 'a"}'):
