@@ -1,6 +1,6 @@
 /** Filters, which are also the legend and the counts: types, voices, checkable, and a card per target. */
 
-import { fill, h, icon } from "./dom.js";
+import { fill, h, hidden, icon } from "./dom.js";
 import { language, number, percent, t } from "./i18n.js";
 import { chip } from "./article.js";
 
@@ -96,7 +96,6 @@ function choice(head, id, n, scheme, filters, onChange) {
       type: "button",
       class: "choice",
       "aria-pressed": String(filters.has(head, id)),
-      "aria-label": t("filterLabel", { label: words, n }),
       data: { filter: head, head, label: id, empty: n === 0 ? "yes" : "no" },
       onclick: () => {
         filters.toggle(head, id);
@@ -116,7 +115,6 @@ function checkableChoice(n, filters, onChange) {
       type: "button",
       class: "choice",
       "aria-pressed": String(filters.checkable),
-      "aria-label": t("filterLabel", { label: t("checkable"), n }),
       "aria-describedby": "checkable-hint",
       data: { filter: "checkable" },
       onclick: () => {
@@ -173,7 +171,7 @@ function card(target, stance, scheme, filters, onChange) {
         " ",
         h("span", { dir: "ltr" }, percent(stance.score)),
       ),
-      stance.mixed ? h("span", { class: "chip mixed" }, icon("warn"), t("mixed")) : null,
+      stance.mixed ? h("span", { class: "chip mixed" }, icon("warn"), t("bothSides")) : null,
     ),
     bar(stance.counts, scheme),
     h(
@@ -207,7 +205,6 @@ function stanceFilter(target, id, n, scheme, filters, onChange) {
       type: "button",
       class: `choice small ${scheme.mark("stances", id)}`,
       "aria-pressed": String(filters.has("stances", id, target)),
-      "aria-label": t("filterStance", { label: words, target: target + 1, n }),
       data: { filter: "stances", head: "stances", label: id, target },
       onclick: () => {
         filters.toggle("stances", id, target);
@@ -216,6 +213,7 @@ function stanceFilter(target, id, n, scheme, filters, onChange) {
     },
     icon(scheme.iconName("stances", id)),
     h("span", { class: "name" }, words),
+    hidden(`, ${t("targetN", { n: target + 1 })}, `),
     h("span", { class: "n" }, number(n)),
   );
 }

@@ -56,7 +56,7 @@ function cards(reply, scheme, lang) {
   const items = reply.targets.map((target, index) => {
     const stance = reply.document.stances[index];
     const name = escape(scheme.text("stances", stance.label, lang));
-    const mixed = stance.mixed ? `<span class="chip mixed">${iconMarkup("warn")}${escape(t("mixed"))}</span>` : "";
+    const mixed = stance.mixed ? `<span class="chip mixed">${iconMarkup("warn")}${escape(t("bothSides"))}</span>` : "";
     const counts = scheme
       .all("stances")
       .map(({ id }) => `${escape(scheme.text("stances", id, lang))} ${number(stance.counts[id] ?? 0)}`)

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,18 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.page.serving import ARGS, CHROMIUM, serving
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
 AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @dataclass
@@ -83,33 +69,10 @@ class Reader:
 
 
 @pytest.fixture(scope="session")
-def service_url(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def service_url(tiny_bundle: Path) -> Iterator[str]:
     """The address of a service that runs the tiny bundle."""
-    log = tmp_path_factory.mktemp("service") / "log.txt"
-    settings = {"QAWL_BUNDLE": str(tiny_bundle), "QAWL_PORT": "0", "QAWL_THREADS": "1", "QAWL_DRAIN_SECONDS": "0"}
-    with log.open("w", encoding="utf-8") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "service.launch"], cwd=ROOT, env={**os.environ, **settings}, stdout=stream, stderr=stream
-        )
-    try:
-        yield _address(process, log)
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-
-
-def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        found = re.search(r"http://[\d.]+:\d+", log.read_text(encoding="utf-8"))
-        if found:
-            try:
-                if httpx.get(f"{found[0]}/readyz").is_success:
-                    return found[0]
-            except httpx.TransportError:
-                pass
-        time.sleep(0.1)
-    raise RuntimeError(f"the service did not start: {log.read_text(encoding='utf-8')}")
+    with serving(tiny_bundle) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -131,14 +94,14 @@ def new_reader(browser: Any, service_url: str) -> Iterator[Any]:
     def make(**options: Any) -> Reader:
         settings = {"locale": "ar", "viewport": {"width": 1280, "height": 900}, **options}
         context = browser.new_context(**settings)
-        context.set_default_timeout(8000)
+        context.set_default_timeout(30_000)
         reader = Reader(context.new_page(), service_url)
         # Chromium itself reports every reply of 400 and above; those the tests ask for on purpose.
         reader.page.on(
             "console",
-            lambda message: None
-            if message.text.startswith("Failed to load resource")
-            else reader.problems.append(message.text),
+            lambda message: (
+                None if message.text.startswith("Failed to load resource") else reader.problems.append(message.text)
+            ),
         )
         reader.page.on("pageerror", lambda error: reader.problems.append(str(error)))
         reader.page.on("request", lambda request: reader.requests.append(request))

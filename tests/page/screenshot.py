@@ -1,0 +1,75 @@
+"""Pictures for the README, of a seeds article: `python -m tests.page.screenshot` writes docs/page.png."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from playwright.sync_api import Page, sync_playwright
+
+from tests.page.serving import ARGS, CHROMIUM, ROOT, serving
+
+SIZE = {"width": 1280, "height": 900}
+
+
+def main(
+    article: Annotated[str, typer.Option(help="id of an article in seeds/articles.jsonl")] = "p00",
+    language: Annotated[str, typer.Option(help="language of the interface: en or ar")] = "en",
+    theme: Annotated[str, typer.Option(help="light or dark")] = "light",
+    sentence: Annotated[int, typer.Option(help="index of the sentence that is chosen")] = 1,
+    bundle: Annotated[Path | None, typer.Option(help="bundle to serve; default: the shipped one")] = None,
+    out: Annotated[Path, typer.Option(help="the picture of the page")] = ROOT / "docs" / "page.png",
+    report: Annotated[Path | None, typer.Option(help="a report of qawl tag --format html to picture too")] = None,
+) -> None:
+    """Read the article on the page and take a picture; with --report, one of that file beside it."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        context = browser.new_context(
+            locale=language, color_scheme="dark" if theme == "dark" else "light", viewport=SIZE
+        )
+        page = context.new_page()
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with serving(bundle) as url:
+            read(page, url, seed(article), sentence)
+            page.screenshot(path=out)
+        typer.echo(out)
+        if report is not None:
+            page.goto(report.resolve().as_uri())
+            page.screenshot(path=out.with_name("report.png"))
+            typer.echo(out.with_name("report.png"))
+        browser.close()
+
+
+def seed(name: str) -> dict[str, Any]:
+    """The seeds article of that id.
+
+    Raises:
+        typer.BadParameter: there is none.
+
+    """
+    for line in (ROOT / "seeds" / "articles.jsonl").read_text(encoding="utf-8").splitlines():
+        if (article := json.loads(line))["id"] == name:
+            return article
+    raise typer.BadParameter(f"--article: {name}: seeds/articles.jsonl has no such id")
+
+
+def read(page: Page, url: str, article: dict[str, Any], sentence: int) -> None:
+    """Do what a reader does, up to a chosen sentence, with the result at the top of the window."""
+    title, *body = [one["text"] for one in article["sentences"]]
+    page.goto(url)
+    page.fill("#title", title)
+    page.fill("#text", "\n".join(body))
+    for target in article["targets"][:2]:
+        page.fill("#target", target)
+        page.keyboard.press("Enter")
+    page.click("#tag")
+    page.wait_for_selector("#composer:not([open])", timeout=60_000)
+    page.evaluate(f"document.querySelector('#s{sentence} .words').click()")
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    page.wait_for_function("document.getAnimations().length === 0")
+
+
+if __name__ == "__main__":
+    typer.run(main)
