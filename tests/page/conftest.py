@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,15 +42,25 @@ class Reader:
         with page.expect_response("**/v1/tag") as reply:
             page.click("#tag")
         page.wait_for_selector("#composer:not([open])")
-        return reply.value.json()
+        tags: dict[str, Any] = reply.value.json()
+        return tags
+
+    def until_text(self, text: str) -> None:
+        """Wait until the article's field holds this text."""
+        from playwright.sync_api import expect
+
+        expect(self.page.locator("#text")).to_have_value(text)
 
     def asked(self) -> dict[str, Any]:
         """The last request that the page sent to /v1/tag."""
-        return next(one for one in reversed(self.requests) if one.url.endswith("/v1/tag")).post_data_json
+        last = next(one for one in reversed(self.requests) if one.url.endswith("/v1/tag"))
+        body: dict[str, Any] = last.post_data_json
+        return body
 
     def texts(self, selector: str) -> list[str]:
         """The texts of all elements that match."""
-        return self.page.locator(selector).all_inner_texts()
+        texts: list[str] = self.page.locator(selector).all_inner_texts()
+        return texts
 
     def downloaded(self, kind: str) -> Path:
         """The file behind one of the export buttons."""
@@ -87,7 +97,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def new_reader(browser: Any, service_url: str) -> Iterator[Any]:
+def new_reader(browser: Any, service_url: str) -> Iterator[Callable[..., Reader]]:
     """Makes readers; each must leave with no console message and no request to another host."""
     readers: list[tuple[Reader, Any]] = []
 
@@ -117,7 +127,7 @@ def new_reader(browser: Any, service_url: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def reader(new_reader: Any) -> Reader:
+def reader(new_reader: Callable[..., Reader]) -> Reader:
     """A person with an Arabic browser on a desk screen, the page open."""
     one = new_reader()
     one.open()
@@ -127,11 +137,12 @@ def reader(new_reader: Any) -> Reader:
 @pytest.fixture(scope="session")
 def labels(service_url: str) -> dict[str, Any]:
     """The reply of /v1/labels."""
-    return httpx.get(f"{service_url}/v1/labels").json()
+    reply: dict[str, Any] = httpx.get(f"{service_url}/v1/labels").json()
+    return reply
 
 
 @pytest.fixture(scope="session")
-def article(seed_articles: list[dict]) -> dict[str, Any]:
+def article(seed_articles: list[dict[str, Any]]) -> dict[str, Any]:
     """A seed article as text: title, paragraphs of two sentences with an empty line and blanks between."""
     first = seed_articles[0]
     sentences = [sentence["text"] for sentence in first["sentences"][1:]]

@@ -11,8 +11,6 @@ from playwright.sync_api import Page, sync_playwright
 
 from tests.page.serving import ARGS, CHROMIUM, ROOT, serving
 
-SIZE = {"width": 1280, "height": 900}
-
 
 def main(
     article: Annotated[str, typer.Option(help="id of an article in seeds/articles.jsonl")] = "p00",
@@ -27,7 +25,9 @@ def main(
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         context = browser.new_context(
-            locale=language, color_scheme="dark" if theme == "dark" else "light", viewport=SIZE
+            locale=language,
+            color_scheme="dark" if theme == "dark" else "light",
+            viewport={"width": 1280, "height": 1000},
         )
         page = context.new_page()
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def seed(name: str) -> dict[str, Any]:
     """
     for line in (ROOT / "seeds" / "articles.jsonl").read_text(encoding="utf-8").splitlines():
         if (article := json.loads(line))["id"] == name:
-            return article
+            return dict(article)
     raise typer.BadParameter(f"--article: {name}: seeds/articles.jsonl has no such id")
 
 
@@ -68,7 +68,7 @@ def read(page: Page, url: str, article: dict[str, Any], sentence: int) -> None:
     page.wait_for_selector("#composer:not([open])", timeout=60_000)
     page.evaluate(f"document.querySelector('#s{sentence} .words').click()")
     page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
-    page.wait_for_function("document.getAnimations().length === 0")
+    page.evaluate("Promise.all(document.getAnimations().map((one) => one.finished))")
 
 
 if __name__ == "__main__":

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 
 from models.labels import NONE, SCHEME
-from tests.page.conftest import AXE, HERE
+from tests.page.conftest import AXE, HERE, Reader
 
 PAGE = HERE.parents[1] / "service" / "page"
 TEXT = "أغلقت البلدية الجسر القديم.\nوقال المدير إنه آيل للسقوط.\nوطالب التجار بتعويضهم."
 
 
-def current(reader):
-    return reader.page.eval_on_selector_all("#article [aria-current]", "all => all.map(s => Number(s.dataset.index))")
+def current(reader: Reader) -> list[int]:
+    indexes = "all => all.map(s => Number(s.dataset.index))"
+    return list(reader.page.eval_on_selector_all("#article [aria-current]", indexes))
 
 
-def audit(page):
+def audit(page: Any) -> list[str]:
     """axe-core's findings, as readable lines."""
     found = page.evaluate(
         "async () => (await axe.run(document, {resultTypes: ['violations']})).violations.flatMap("
         "rule => rule.nodes.map(node => `${rule.id}: ${node.target} ${node.failureSummary}`))"
     )
-    return found
+    return list(found)
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core (npm ci --prefix tests/page)")
@@ -39,7 +41,7 @@ def test_axe_finds_nothing(new_reader, article, locale, theme):
     page.click(f"[data-filter=voices][data-label={reply['sentences'][0]['voice']['label']}]")
     page.evaluate("document.getElementById('composer').open = true")
     # Colours are read off while they still change, unless one waits for the transitions.
-    page.wait_for_function("document.getAnimations().length === 0")
+    page.evaluate("Promise.all(document.getAnimations().map((one) => one.finished))")
     assert audit(page) == []
     page.click("#open-guide")
     assert audit(page) == []
@@ -84,7 +86,7 @@ def test_speaks_the_browsers_language_and_keeps_the_choice(new_reader):
 
 
 def test_both_languages_say_everything():
-    def keys(language):
+    def keys(language: str) -> list[str]:
         source = (PAGE / f"strings.{language}.js").read_text(encoding="utf-8")
         return re.findall(r"^  (\w+):", source, re.MULTILINE)
 

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from tests.page.conftest import Reader
+
 # Every line of the sheet without the chips: the gaps and the sentences as they stand.
 PLAIN = """() => {
   const words = node => node.nodeType === Node.TEXT_NODE ? node.data : node.querySelector('.words').textContent;
@@ -14,9 +16,10 @@ PLAIN = """() => {
 }"""
 
 
-def shown(reader):
+def shown(reader: Reader) -> list[int]:
     """Indexes of the sentences that pass the filters."""
-    return reader.page.eval_on_selector_all("#article .s:not(.off)", "all => all.map(s => Number(s.dataset.index))")
+    indexes = "all => all.map(s => Number(s.dataset.index))"
+    return list(reader.page.eval_on_selector_all("#article .s:not(.off)", indexes))
 
 
 def test_reads_an_article(reader, article, labels):
@@ -188,8 +191,7 @@ def test_opens_text_files(reader, tmp_path, encoding):
     path = tmp_path / "article.txt"
     path.write_bytes(text.encode(encoding))
     reader.page.set_input_files("#file", path)
-    reader.page.wait_for_function("document.getElementById('text').value !== ''")
-    assert reader.page.input_value("#text") == text
+    reader.until_text(text)
     assert ("1256" in reader.page.inner_text("#status")) == (encoding == "windows-1256")
 
 
@@ -199,7 +201,7 @@ def test_takes_a_dropped_file(reader):
         for (const type of ['dragover', 'drop'])
           document.getElementById('text').dispatchEvent(new DragEvent(type, {dataTransfer: data, bubbles: true})); }"""
     )
-    reader.page.wait_for_function("document.getElementById('text').value === 'خبر عاجل.'")
+    reader.until_text("خبر عاجل.")
 
 
 def test_targets_are_added_once_and_removed(reader):
