@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from training.corpora import Answers, Compose, Corpus, Fields
 from training.normal import key
 from training.readers import Problem, Row, read
 
-SEEDS = Path("seeds")
 ARTICLES, SPLITS = "articles.jsonl", "splits.json"
 
 
@@ -72,12 +71,59 @@ def load_splits(corpora: Sequence[Corpus], root: Path, *, scheme: Scheme = SCHEM
 
     """
     loaded = [load(corpus, root, scheme=scheme) for corpus in corpora]
-    held = {split: _keys(one for one in loaded if one.corpus.split == split) for split in _splits(loaded)}
-    for one in loaded:
-        for split in _splits(loaded):
-            if split != one.corpus.split:
-                _part(one, split, held[split])
+    for leak in separate(loaded):
+        raise DataError(str(leak))
     return loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """Articles of a corpus that also stand in another split: (id, place, the other's id)."""
+
+    corpus: str
+    split: str
+    articles: tuple[tuple[str, str, str], ...]
+
+    def __str__(self) -> str:
+        name, place, other = self.articles[0]
+        return (
+            f"corpus {self.corpus}: {len(self.articles)} of its articles also stand in split {self.split!r} "
+            f"(the first: {name}, {place}, there {other}); leave them out with drop, or with "
+            "drop_shared = true in a train corpus"
+        )
+
+
+def separate(loaded: Sequence[Loaded]) -> list[Leak]:
+    """Take out of `drop_shared` training corpora what another split holds, and return every other overlap.
+
+    Each overlap of two splits is returned once, for the corpus that comes first.
+    """
+    found: list[Leak] = []
+    for i, one in enumerate(loaded):
+        droppable = _drops(one)
+        for other in loaded if droppable else loaded[i + 1 :]:
+            if other.corpus.split != one.corpus.split and not _drops(other):
+                leak = _overlap(one, other, droppable)
+                found += [leak] if leak else []
+    return found
+
+
+def _drops(one: Loaded) -> bool:
+    return one.corpus.split == "train" and one.corpus.drop_shared
+
+
+def _overlap(one: Loaded, other: Loaded, droppable: bool) -> Leak | None:
+    held = {article_key(article): article.id for article in other.articles}
+    shared = [article for article in one.articles if article_key(article) in held]
+    if not shared:
+        return None
+    if droppable:
+        gone = {id(article) for article in shared}
+        one.articles = [article for article in one.articles if id(article) not in gone]
+        one.shared += [article.id for article in shared]
+        return None
+    places = [(a.id, f"{a.file}:{a.line}", held[article_key(a)]) for a in shared]
+    return Leak(one.corpus.name, other.corpus.split, tuple(places))
 
 
 def source_of(path: Path, *, name: str | None = None, split: str = "test") -> Corpus:
@@ -97,31 +143,6 @@ def article_key(article: LabelledArticle) -> str:
 def _name(path: Path) -> str:
     stem = path.name.removesuffix(".gz")
     return f"{path.resolve().parent.name}-{Path(stem).stem}"
-
-
-def _splits(loaded: Sequence[Loaded]) -> list[str]:
-    return list(dict.fromkeys(one.corpus.split for one in loaded))
-
-
-def _keys(loaded: Iterable[Loaded]) -> dict[str, str]:
-    return {article_key(article): article.id for one in loaded for article in one.articles}
-
-
-def _part(one: Loaded, split: str, held: dict[str, str]) -> None:
-    """Take out of one corpus what another split holds, or refuse the run."""
-    shared = [article for article in one.articles if article_key(article) in held]
-    if not shared:
-        return
-    if one.corpus.split != "train" or not one.corpus.drop_shared:
-        first = shared[0]
-        raise DataError(
-            f"corpus {one.corpus.name}: {len(shared)} of its articles also stand in split {split!r} "
-            f"(the first: {first.id}, {first.file}:{first.line}, there {held[article_key(first)]}); "
-            "leave them out with drop, or with drop_shared = true in a train corpus"
-        )
-    gone = {id(article) for article in shared}
-    one.articles = [article for article in one.articles if id(article) not in gone]
-    one.shared += [article.id for article in shared]
 
 
 def _rows(corpus: Corpus, root: Path, loaded: Loaded) -> Iterator[Row]:
@@ -207,10 +228,12 @@ __all__ = [
     "Compose",
     "Corpus",
     "Fields",
+    "Leak",
     "Loaded",
     "Problem",
     "article_key",
     "load",
     "load_splits",
+    "separate",
     "source_of",
 ]
