@@ -36,7 +36,8 @@ def train(
         typer.echo(plan(config))
         return
     bundle = run(config, resume=resume)
-    typer.echo(f"{bundle.path}: {bundle.manifest.name} {bundle.manifest.version}, fingerprint {bundle.fingerprint}")
+    if bundle is not None:
+        typer.echo(f"{bundle.path}: {bundle.manifest.name} {bundle.manifest.version}, fingerprint {bundle.fingerprint}")
 
 
 def pretrain(
