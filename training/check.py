@@ -222,7 +222,7 @@ def _overlaps(loaded: Sequence[Loaded]) -> list[str]:
     splits = list(dict.fromkeys(one.corpus.split for one in loaded))
     articles = {s: [a for one in loaded if one.corpus.split == s for a in one.articles] for s in splits}
     texts = {split: _texts(articles[split]) for split in splits}
-    targets = {split: {key([t]) for a in articles[split] for t in a.targets} for split in splits}
+    targets = {split: {key([t]) for t in {t for a in articles[split] for t in a.targets}} for split in splits}
     for i, a in enumerate(splits):
         for b in splits[i + 1 :]:
             if shared := len(texts[a] & texts[b]):
@@ -234,7 +234,8 @@ def _overlaps(loaded: Sequence[Loaded]) -> list[str]:
 
 
 def _texts(articles: Iterable[LabelledArticle]) -> set[str]:
-    return {key([s.text]) for a in articles for s in a.sentences if len(words(s.text)) >= _LONG}
+    found = (words(s.text) for a in articles for s in a.sentences)
+    return {" ".join(text) for text in found if len(text) >= _LONG}
 
 
 def _near_copies(articles: Sequence[LabelledArticle], there: set[str], a: str, b: str) -> list[str]:

@@ -7,16 +7,19 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-_TATWEEL = "\u0640"
-_FOLD = str.maketrans({"أ": "ا", "إ": "ا", "آ": "ا", "ى": "ي", "ة": "ه", _TATWEEL: ""})
+# Hamza above, below and madda decompose into marks.
+_FOLD = (("ى", "ي"), ("ة", "ه"))
+# Combining marks of Latin and Arabic, and tatweel.
+_MARKS = re.compile("[\u0300-\u036f\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed]+")
 _WORD = re.compile(r"[^\W_]+")
 
 
 def words(text: str) -> list[str]:
     """A text's words and numbers without marks, case and the letters that Arabic spelling varies in."""
-    marked = unicodedata.normalize("NFKD", text.translate(_FOLD))
-    bare = "".join(character for character in marked if not unicodedata.combining(character))
-    return _WORD.findall(bare.casefold())
+    decomposed = unicodedata.normalize("NFKD", text)
+    for letter, base in _FOLD:
+        decomposed = decomposed.replace(letter, base)
+    return _WORD.findall(_MARKS.sub("", decomposed).casefold())
 
 
 def key(texts: Iterable[str]) -> str:
