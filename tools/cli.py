@@ -10,6 +10,7 @@ import sys
 import typer
 
 from models.errors import QawlError
+from tools import annotate
 from tools.tag import tag
 from tools.verbs import pretrain, serve, train
 
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 for verb in (tag, serve, train, pretrain):
     app.command()(verb)
+app.add_typer(annotate.app, name="annotate")
 
 
 @app.callback()
