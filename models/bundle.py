@@ -156,6 +156,8 @@ def save(target: Path, fields: Mapping[str, Any], write: Callable[[Path], None])
             encoding="utf-8",
         )
         temporary.chmod(0o755)
+        for file in temporary.iterdir():
+            file.chmod(0o644)
         Bundle.load(temporary)
         _replace(temporary, target)
     finally:

@@ -6,6 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no reason to fail: cases are bounded by their number, not by the clock.
+settings.register_profile("qawl", deadline=None)
+settings.load_profile("qawl")
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -21,8 +26,8 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def seed_articles() -> list[dict]:
-    lines = (ROOT / "seeds" / "articles.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    with (ROOT / "seeds" / "articles.jsonl").open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
 
 
 def make_bundle(target: Path, *, pooling: str = "sep", token_types: int = 2, max_tokens: int = 128) -> Path:

@@ -56,7 +56,13 @@ def test_labels_are_spelled_once():
             # torch spells an unreduced loss like the label.
             torch_words = {id(k.value) for k in ast.walk(tree) if isinstance(k, ast.keyword) and k.arg == "reduction"}
             # And the REST contract has fields named like two of the labels.
-            fields = {id(key) for d in ast.walk(tree) if isinstance(d, ast.Dict) for key in d.keys if _is(key, "mixed", "none")}
+            fields = {
+                id(key)
+                for d in ast.walk(tree)
+                if isinstance(d, ast.Dict)
+                for key in d.keys
+                if _is(key, "mixed", "none")
+            }
             for node in ast.walk(tree):
                 if isinstance(node, ast.Constant) and node.value in labels and id(node) not in torch_words | fields:
                     pytest.fail(f"{path}:{node.lineno}: {node.value!r}: use models.labels")

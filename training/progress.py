@@ -19,8 +19,8 @@ from models.network import Network
 from models.windows import windows
 from training.config import Run, read_run
 from training.reads import Reads
-from training.train import Prepared, prepare
-from training.trainer import make_trainer
+from training.train import Prepared, prepare, readings
+from training.trainer import make_trainer, readings_a_step
 
 PROBED_STEPS = 3
 
@@ -38,7 +38,7 @@ def plan(path: Path) -> str:
     run = read_run(path)
     prepared = prepare(run, path.parent)
     epochs = run.optimisation.epochs
-    reads = Reads(prepared.train, prepared.source.spec, run.crops, epochs=epochs, seed=run.seeds[0])
+    reads = readings(prepared, prepared.train, run.seeds[0])
     serving = sum(
         len(windows(article.sentences, target, prepared.source.spec))
         for article in prepared.train
@@ -46,14 +46,15 @@ def plan(path: Path) -> str:
     )
     seconds, parameters = _probe(prepared, reads)
     networks = len(run.seeds) + run.calibration.folds
-    steps = -(-len(reads) // run.optimisation.batch)
+    steps = len(reads) // readings_a_step(run.optimisation)
     lines = [
         tomli_w.dumps(run.model_dump(exclude_none=True)),
         f"articles: {len(prepared.train)} train, {len(prepared.dev)} dev",
         f"windows: {serving} as serving reads the training articles; {len(reads)} readings in {epochs:g} epochs",
         f"encoder: {prepared.source.name}, {parameters / 1e6:.1f} M parameters with the heads",
-        f"time: {seconds:.2f} s a step of {run.optimisation.batch} readings here; {steps} steps a network, {networks} "
-        f"networks ({len(run.seeds)} seeds, {run.calibration.folds} folds): {seconds * steps * networks / 60:.0f} minutes",
+        f"time: {seconds:.2f} s a step of {run.optimisation.batch} readings here, {steps} steps a network",
+        f"networks: {networks} ({len(run.seeds)} seeds, {run.calibration.folds} folds), "
+        f"{seconds * steps * networks / 60:.0f} minutes in all",
         f"memory: {_peak() / 2**30:.1f} GiB at most in those {PROBED_STEPS} steps",
     ]
     if run.encoder.name is not None:

@@ -48,17 +48,25 @@ def encode_articles(
 class Reads:
     """All readings of a training run, each a function of (seed, index): nothing depends on what came before.
 
-    Index i belongs to epoch i // `per_epoch`; within an epoch the readings are shuffled.
+    Index i belongs to epoch i // `per_epoch`; within an epoch the readings are shuffled. Their number is rounded up to
+    a `multiple`, so that every step of every process is a full one.
     """
 
     def __init__(
-        self, articles: Sequence[EncodedArticle], spec: WindowSpec, crops: Crops, *, epochs: float, seed: int
+        self,
+        articles: Sequence[EncodedArticle],
+        spec: WindowSpec,
+        crops: Crops,
+        *,
+        epochs: float,
+        seed: int,
+        multiple: int = 1,
     ) -> None:
         self._articles, self._spec, self._crops, self._seed = articles, spec, crops, seed
         self._foreign = [(i, t) for i, a in enumerate(articles) for t in a.targets]
         self._plan = [(i, kind) for i, a in enumerate(articles) for kind in self._kinds(a)]
         self.per_epoch = len(self._plan)
-        self._length = round(self.per_epoch * epochs)
+        self._length = -(-round(self.per_epoch * epochs) // multiple) * multiple
         self._orders: dict[int, list[int]] = {}
 
     def __len__(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from training.encoders import Source, resolve
 from training.package import Trained, package
 from training.predict import dev_scores, predict
 from training.reads import EncodedArticle, Reads, encode_articles
-from training.trainer import make_trainer
+from training.trainer import make_trainer, readings_a_step
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +43,11 @@ class Prepared:
     dev: list[EncodedArticle]
 
 
-def train(path: Path, *, resume: bool = False, work: Path | None = None) -> Bundle:
+def train(path: Path, *, resume: bool = False, work: Path | None = None) -> Bundle | None:
     """Train as the TOML at `path` says and write its bundle.
 
     Checkpoints and logs go to `work` (default: `runs/out/NAME` beside the checkout's runs); with `resume` a run
-    goes on from its last checkpoint.
+    goes on from its last checkpoint. Under torchrun every process trains, and all but the first return None.
 
     Raises:
         ConfigError, DataError: the run or a corpus cannot be used.
@@ -59,6 +60,8 @@ def train(path: Path, *, resume: bool = False, work: Path | None = None) -> Bund
     candidates = [_train_seed(prepared, seed, work, resume=resume) for seed in run.seeds]
     best = max(candidates, key=lambda c: c.scores[run.optimisation.metric])
     calibration = fit(_out_of_fold(prepared, work, resume=resume), prepared.scheme)
+    if not _is_first_process():
+        return None
     trained = Trained(
         network=best.network,
         calibration=calibration,
@@ -118,7 +121,7 @@ def fit_network(
     set_seed(seed)
     heads = Heads(len(prepared.scheme.types))
     network = Network(prepared.source.build(), heads, prepared.source.spec, run.optimisation.dropout)
-    reads = Reads(articles, prepared.source.spec, run.crops, epochs=run.optimisation.epochs, seed=seed)
+    reads = readings(prepared, articles, seed)
     neutral = Calibration.neutral(prepared.scheme)
 
     def on_dev(current: Network) -> dict[str, float]:
@@ -128,6 +131,19 @@ def fit_network(
     last = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1])) if resume else []
     trainer.train(resume_from_checkpoint=str(last[-1]) if last else None)
     return network
+
+
+def readings(prepared: Prepared, articles: Sequence[EncodedArticle], seed: int) -> Reads:
+    """What a network reads in the run, whole steps of it."""
+    run = prepared.run
+    return Reads(
+        articles,
+        prepared.source.spec,
+        run.crops,
+        epochs=run.optimisation.epochs,
+        seed=seed,
+        multiple=readings_a_step(run.optimisation),
+    )
 
 
 def _out_of_fold(prepared: Prepared, work: Path, *, resume: bool) -> list[Predicted]:
@@ -159,3 +175,7 @@ def summary(scores: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
 
 def _of_split(loaded: Sequence[Loaded], split: str) -> list[LabelledArticle]:
     return [article for one in loaded if one.corpus.split == split for article in one.articles]
+
+
+def _is_first_process() -> bool:
+    return int(os.environ.get("RANK", "0")) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,8 @@ LOG = "log.jsonl"
 class QawlTrainer(Trainer):
     """Optimises the heads' mean losses; each head is normalised by its labelled items over all processes."""
 
-    def __init__(self, *args: Any, run: Run, heads: Heads, score: Callable[[Network], dict[str, float]], **kwargs: Any):
-        super().__init__(*args, **kwargs)
+    def __init__(self, *, run: Run, heads: Heads, score: Callable[[Network], dict[str, float]], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self._run, self._heads, self._score = run, heads, score
         # The loss is already a mean; gradient accumulation must divide it.
         self.model_accepts_loss_kwargs = False
@@ -163,13 +164,18 @@ def make_trainer(
     )
 
 
+def readings_a_step(optimisation: Optimisation) -> int:
+    """Readings of one update over all processes."""
+    # torchrun says how many processes there are before any of them has joined the group.
+    return optimisation.batch * optimisation.accumulate * int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def _arguments(o: Optimisation, readings: int, folder: Path, seed: int) -> TrainingArguments:
     cuda = torch.cuda.is_available()
-    world = int(torch.distributed.get_world_size()) if torch.distributed.is_initialized() else 1
-    steps = max(1, -(-readings // (o.batch * o.accumulate * world)))
+    steps = readings // readings_a_step(o)
     every = max(1, steps // o.evaluations)
     folder.mkdir(parents=True, exist_ok=True)
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
         per_device_train_batch_size=o.batch,
@@ -199,3 +205,6 @@ def _arguments(o: Optimisation, readings: int, folder: Path, seed: int) -> Train
         dataloader_num_workers=0,
         dataloader_pin_memory=cuda,
     )
+    # Several GPUs are torchrun's business: without it one is used, not torch's slow data parallelism in threads.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments

@@ -1,0 +1,252 @@
+"""Training: exact losses, packing without side effects, the same weights twice, resume, two processes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.engines import Heads
+from models.labels import SCHEME, STANCES, Stance
+from models.network import Answers, Network, head_losses
+from models.windows import WindowSpec
+from tests.conftest import ROOT
+from tests.tiny import tiny_run
+from training.batching import Collator
+from training.reads import Reads
+from training.train import Prepared, fit_network, prepare
+
+HEADS = Heads(len(SCHEME.types))
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Prepared:
+    """The tiny run on a dozen articles, four steps long, without dropout."""
+    run = tiny_run("sep", 4, 128)
+    seeds = [corpus.model_copy(update={"path": str(ROOT / "seeds" / "articles.jsonl")}) for corpus in run.corpora]
+    seeds = [corpus.model_copy(update={"splits": str(ROOT / "seeds" / "splits.json")}) for corpus in seeds]
+    changes = {"batch": 4, "epochs": 0.4, "evaluations": 4, "precision": "fp32", "dropout": 0.1}
+    run = run.model_copy(
+        update={"corpora": seeds, "optimisation": run.optimisation.model_copy(update=changes)}, deep=True
+    )
+    whole = prepare(run, ROOT)
+    return Prepared(run, whole.scheme, whole.source, whole.loaded, whole.train[:10], whole.dev[:3])
+
+
+def weights(network: Network) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def answers(**changes) -> Answers:
+    rows = 3
+    empty = {
+        "types": torch.zeros(rows, len(SCHEME.types)),
+        "types_weight": torch.zeros(rows, len(SCHEME.types)),
+        "primary_allowed": torch.zeros(rows, len(SCHEME.types), dtype=torch.bool),
+        "primary_weight": torch.zeros(rows),
+        "voice_allowed": torch.zeros(rows, 3, dtype=torch.bool),
+        "voice_weight": torch.zeros(rows),
+        "stance_allowed": torch.zeros(rows, 4, dtype=torch.bool),
+        "stance_weight": torch.zeros(rows),
+    }
+    return Answers(**{**empty, **changes})
+
+
+def test_the_loss_of_a_set_is_the_log_of_its_mass():
+    torch.manual_seed(0)
+    logits = torch.randn(3, HEADS.width)
+    allowed = torch.tensor([[True, False, False, False], [False, False, True, True], [False] * 4])
+    weight = torch.tensor([1.0, 0.5, 0.0])
+    losses = head_losses(logits, answers(stance_allowed=allowed, stance_weight=weight), HEADS)
+    p = logits[:, HEADS.stance].softmax(-1)
+    expected = -p[0, 0].log() - 0.5 * (p[1, 2] + p[1, 3]).log()
+    assert losses["stance"][0].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert losses["stance"][1].item() == 1.5
+    for name in ("types", "primary", "voice"):
+        assert losses[name][0].item() == 0
+
+
+def test_one_allowed_answer_is_cross_entropy():
+    torch.manual_seed(1)
+    logits = torch.randn(3, HEADS.width)
+    gold = torch.tensor([0, 2, 1])
+    allowed = torch.nn.functional.one_hot(gold, 3).bool()
+    losses = head_losses(logits, answers(voice_allowed=allowed, voice_weight=torch.ones(3)), HEADS)
+    expected = torch.nn.functional.cross_entropy(logits[:, HEADS.voice], gold, reduction="sum")
+    assert losses["voice"][0].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def readings(prepared: Prepared, count: int) -> list:
+    reads = Reads(prepared.train, prepared.source.spec, prepared.run.crops, epochs=1, seed=3)
+    return [reads[i] for i in range(count)]
+
+
+def test_packing_changes_neither_loss_nor_gradients(prepared):
+    torch.manual_seed(2)
+    network = Network(prepared.source.build(), HEADS, prepared.source.spec, dropout=0.0).eval()
+    found = readings(prepared, 12)
+    gradients = []
+    for packing in (True, False):
+        batch = Collator(prepared.source.spec, SCHEME.type_ids, 0.1, packing=packing)(found)
+        if packing:
+            assert batch["inputs"]["ids"].shape[0] < len(found)
+        network.zero_grad()
+        losses = head_losses(network(**batch["inputs"]), Answers(**batch["answers"]), HEADS)
+        sum(value / count.clamp(min=1) for value, count in losses.values()).backward()
+        gradients.append({n: p.grad.clone() for n, p in network.named_parameters() if p.grad is not None})
+    for name, gradient in gradients[0].items():
+        assert torch.allclose(gradient, gradients[1][name], atol=1e-5), name
+
+
+def test_readings_depend_on_seed_and_index_alone(prepared):
+    first, again = readings(prepared, 9), readings(prepared, 9)
+    for one, other in zip(first, reversed(again[::-1]), strict=True):
+        assert (one.window.ids == other.window.ids).all()
+        assert one.stances == other.stances
+
+
+def test_types_are_learnt_beside_no_target_and_stances_beside_one(prepared):
+    collate = Collator(prepared.source.spec, SCHEME.type_ids, 0.1, packing=True)
+    for reading in readings(prepared, 40):
+        known = collate([reading])["answers"]
+        assert bool(known["types_weight"].any()) == (not reading.beside_target)
+        assert bool(known["stance_weight"].any()) == reading.beside_target
+        assert len(reading.window.ends) == len(reading.sentences) == len(reading.stances)
+
+
+def test_targets_of_other_articles_are_unrelated(prepared):
+    crops = prepared.run.crops.model_copy(update={"foreign": 3.0})
+    reads = Reads(prepared.train, prepared.source.spec, crops, epochs=1, seed=0)
+    everything = [reads[i] for i in range(len(reads))]
+    unrelated = frozenset({str(Stance.UNRELATED)})
+    foreign = [r for r in everything if r.beside_target and set(r.stances) == {unrelated}]
+    assert len(foreign) > len(everything) / 3
+
+
+class Killed(Exception):
+    pass
+
+
+def rising(start: int = 0, *, dies_at: int | None = None):
+    """A dev score that rises with every evaluation, so that the last weights are the best; or a sudden death."""
+    scores = itertools.count(start)
+
+    def score(network: Network) -> dict[str, float]:
+        current = next(scores)
+        if current == dies_at:
+            raise Killed
+        return {"mean": float(current)}
+
+    return score
+
+
+def losses(folder: Path) -> dict[int, float]:
+    rows = map(json.loads, (folder / "log.jsonl").read_text(encoding="utf-8").splitlines())
+    return {row["step"]: row["loss"] for row in rows if "loss" in row}
+
+
+def test_the_same_seed_gives_the_same_weights(prepared, tmp_path):
+    one, other = (fit_network(prepared, prepared.train, 5, tmp_path / name, score=rising()) for name in "ab")
+    different = fit_network(prepared, prepared.train, 6, tmp_path / "c", score=rising())
+    assert same(weights(one), weights(other))
+    assert not same(weights(one), weights(different))
+
+
+def test_a_killed_and_resumed_run_equals_the_uninterrupted_one(prepared, tmp_path):
+    whole = fit_network(prepared, prepared.train, 5, tmp_path / "whole", score=rising())
+    with pytest.raises(Killed):
+        fit_network(prepared, prepared.train, 5, tmp_path / "part", score=rising(dies_at=2))
+    done = losses(tmp_path / "part")
+    resumed = fit_network(prepared, prepared.train, 5, tmp_path / "part", resume=True, score=rising(100))
+    assert same(weights(whole), weights(resumed))
+    assert len(done) < len(losses(tmp_path / "part"))
+    assert losses(tmp_path / "part") == losses(tmp_path / "whole")
+
+
+SCRIPT = """
+import sys, torch
+from pathlib import Path
+from dataclasses import replace
+from tests.conftest import ROOT
+from tests.tiny import tiny_run
+from training.train import Prepared, fit_network, prepare
+run = tiny_run("sep", 2, 128)
+files = {"path": str(ROOT / "seeds/articles.jsonl"), "splits": str(ROOT / "seeds/splits.json")}
+changes = {"batch": int(sys.argv[2]), "epochs": 0.4, "evaluations": 1, "precision": "fp32", "dropout": 0.0}
+run = run.model_copy(update={
+    "corpora": [corpus.model_copy(update=files) for corpus in run.corpora],
+    "optimisation": run.optimisation.model_copy(update=changes)})
+whole = prepare(run, ROOT)
+few = Prepared(run, whole.scheme, whole.source, whole.loaded, whole.train[:10], whole.dev[:1])
+torch.set_num_threads(1)
+source = few.source
+build = type(source).build
+def still(self):
+    encoder = build(self)
+    encoder.config.hidden_dropout_prob = encoder.config.attention_probs_dropout_prob = 0.0
+    for module in encoder.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return encoder
+type(source).build = still
+fit_network(few, few.train, 5, Path(sys.argv[1]), score=lambda network: {"mean": 0.0})
+"""
+
+
+def test_two_processes_lose_what_one_loses(tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    one, two = tmp_path / "one", tmp_path / "two"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", "--standalone"]
+    for command in ([sys.executable, script, one, "8"], [*torchrun, script, two, "4"]):
+        subprocess.run([str(part) for part in command], check=True, env=environment, cwd=ROOT, capture_output=True)
+    logged = [losses(path) for path in (one, two)]
+    assert logged[0].keys() == logged[1].keys()
+    for step, loss in logged[0].items():
+        assert logged[1][step] == pytest.approx(loss, abs=1e-5)
+
+
+def test_the_spec_follows_the_encoder(prepared):
+    assert prepared.source.spec == WindowSpec(
+        cls=prepared.source.spec.cls,
+        sep=prepared.source.spec.sep,
+        pad=prepared.source.spec.pad,
+        max_tokens=128,
+        max_target_tokens=48,
+        token_types=4,
+    )
+    assert prepared.source.build().config.type_vocab_size == 4
+    assert len(STANCES) == HEADS.stance.stop - HEADS.stance.start
+
+
+def test_the_whole_config_is_checked_before_anything_is_loaded(tmp_path):
+    from models.errors import ConfigError
+    from training.config import read_run
+
+    good = (ROOT / "training" / "configs" / "debug.toml").read_text(encoding="utf-8")
+    cases = {
+        "epochs = 1.0": ("epochs = -1.0", "optimisation.epochs: -1.0"),
+        "batch = 8": ("bach = 8", "optimisation.bach"),
+        "max_target_tokens = 48": ("max_target_tokens = 300", "windows.max_target_tokens: 300"),
+        'split = "dev"': ('split = "test"', "'dev'"),
+        "[encoder.scratch]": ('[encoder]\nname = "some/encoder"\n[windowz]', "revision"),
+    }
+    path = Path(tmp_path / "run.toml")
+    for old, (new, said) in cases.items():
+        assert old in good
+        path.write_text(good.replace(old, new), encoding="utf-8")
+        with pytest.raises(ConfigError) as caught:
+            read_run(path)
+        assert said in str(caught.value)
+        assert "\n" not in str(caught.value)
