@@ -1,0 +1,407 @@
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from transformers import AutoModel, AutoTokenizer, BertModel
+
+from models.errors import ConfigError, DataError
+from models.labels import STANCES, Stance
+from training.pretrain import pretrain, rate_at, stage_at
+from training.pretrain_batches import Sampler, Vocabulary
+from training.pretrain_config import PretrainConfig, Schedule, Source, Stage
+from training.pretrain_data import CLS, FIRST_WORD, MASK, SEP, Shard, prepare, read_articles, train_tokenizer
+from training.pretrain_model import PretrainModel
+from training.pretrain_start import start_from_corpus
+from training.pretrain_vectors import alternatives, stem, variants, word_vectors
+
+CONFIGS = Path(__file__).parent.parent / "training" / "configs"
+AGREE, DISAGREE, DISCUSS, UNRELATED = (STANCES.index(stance) for stance in Stance)
+
+CONFIG = """
+[data]
+shards = "shards"
+vocabulary = 700
+held_out_every = 10
+[[data.sources]]
+path = "{seeds}"
+share = 1.0
+[encoder]
+layers = 2
+hidden = 32
+heads = 2
+feed_forward = 64
+positions = 96
+[[stages]]
+until = 0.5
+length = 32
+rows = 16
+[[stages]]
+until = 1.0
+length = 96
+rows = 4
+stance_weight = 1.0
+[schedule]
+minutes = {minutes}
+rate = 1e-2
+[run]
+output = "{output}"
+threads = 1
+log_every = 2
+checkpoint_minutes = 0.1
+part_mib = 1
+"""
+
+
+class Ticks:
+    """A clock that goes on by a second a call, and stops the run after `limit` of them."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.now, self.limit = 0, limit
+
+    def __call__(self) -> float:
+        self.now += 1
+        if self.limit is not None and self.now > self.limit:
+            raise KeyboardInterrupt
+        return float(self.now)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pretrain")
+
+
+@pytest.fixture(scope="module")
+def write_config(folder: Path) -> Callable[..., Path]:
+    def write(output: str = "run", minutes: float = 0.4, changes: Sequence[tuple[str, str]] = ()) -> Path:
+        seeds = Path(__file__).parent.parent / "seeds" / "articles.jsonl"
+        text = CONFIG.format(seeds=seeds, output=output, minutes=minutes)
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        path = folder / f"{output}.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def data(write_config: Callable[..., Path]) -> tuple[Tokenizer, list[Shard], list[Shard]]:
+    return prepare(PretrainConfig.load(write_config()).data)
+
+
+@pytest.fixture(scope="module")
+def encoder(write_config: Callable[..., Path]) -> Path:
+    """The folder of a run of 24 updates, one a second."""
+    return pretrain(write_config(), clock=Ticks())
+
+
+@pytest.fixture(scope="module")
+def sampler(data: tuple[Tokenizer, list[Shard], list[Shard]]) -> Sampler:
+    tokenizer, train, _ = data
+    size = tokenizer.get_vocab_size()
+    pieces = [str(tokenizer.id_to_token(i)) for i in range(size)]
+    frequency = np.bincount(train[0].tokens, minlength=size)
+    vectors = word_vectors(train[0].tokens, size, 32, seed=0)
+    vocabulary = Vocabulary(
+        continues=torch.tensor([piece.startswith("##") for piece in pieces]),
+        content=torch.from_numpy(frequency < 100),
+        alternatives=torch.from_numpy(alternatives(pieces, vectors, frequency, 4)).long(),
+        variants=torch.from_numpy(variants(pieces, frequency)).long(),
+    )
+    return Sampler(train, [1.0], vocabulary, 512, torch.device("cpu"))
+
+
+def log_of(encoder: Path, kind: str) -> list[dict[str, float]]:
+    lines = (encoder.parent / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return [line for line in map(json.loads, lines) if line["kind"] == kind]
+
+
+def text_file(folder: Path, text: str) -> Source:
+    path = folder / "text.txt"
+    path.write_text(text, encoding="utf-8")
+    return Source(path=path, share=1.0)
+
+
+def test_articles_are_split_at_blank_lines_and_sentences_at_stops(tmp_path: Path):
+    source = text_file(tmp_path, "عنوان الخبر\nقال الوزير نعم. ثم غادر؟ انتهى\n\n\nخبر آخر\n")
+    assert list(read_articles(source, "plain")) == [
+        ["عنوان الخبر", "قال الوزير نعم.", "ثم غادر؟", "انتهى"],
+        ["خبر آخر"],
+    ]
+
+
+def test_max_words_stops_after_the_article_that_reaches_it(tmp_path: Path):
+    source = text_file(tmp_path, "واحد اثنان ثلاثة\n\nأربعة خمسة\n\nستة\n").model_copy(update={"max_words": 4})
+    assert len(list(read_articles(source, "plain"))) == 2
+
+
+def test_a_missing_corpus_is_named(tmp_path: Path):
+    source = Source(path=tmp_path / "absent.txt", share=1.0)
+    with pytest.raises(DataError, match=r"absent\.txt: cannot be read"):
+        list(read_articles(source, "plain"))
+
+
+def test_the_placeholders_are_one_token_each():
+    tokenizer = train_tokenizer(iter(["زوروا الموقع الرسمي للوزارة"] * 20), 100)
+    encoding = tokenizer.encode("زوروا [رابط] أو [بريد] و[مستخدم]")
+    assert {"[رابط]", "[بريد]", "[مستخدم]"} <= set(encoding.tokens)
+    assert (encoding.ids[0], encoding.ids[-1]) == (CLS, SEP)
+
+
+def test_the_tokenizer_keeps_case_and_hamza():
+    tokenizer = train_tokenizer(iter(["NATO أحمد إيران آخر"] * 20), 200)
+    assert tokenizer.encode("NATO أحمد إيران آخر", add_special_tokens=False).tokens == ["NATO", "أحمد", "إيران", "آخر"]
+
+
+def test_shards_round_trip_and_join(tmp_path: Path):
+    articles = [[[10, 11], [12]], [[13, 14, 15]]]
+    shard = Shard.pack(articles)
+    shard.save(tmp_path / "one.npz")
+    joined = Shard.join([Shard.load(tmp_path / "one.npz"), Shard.pack([[[60_000]]])])
+    assert joined.tokens.dtype == np.uint16
+    assert unpack(joined) == [*articles, [[60_000]]]
+
+
+def unpack(shard: Shard) -> list[list[list[int]]]:
+    def sentence(i: int) -> list[int]:
+        part: list[int] = shard.tokens[shard.sentences[i] : shard.sentences[i + 1]].tolist()
+        assert part[-1] == SEP
+        return part[:-1]
+
+    bounds = zip(shard.articles[:-1], shard.articles[1:], strict=True)
+    return [[sentence(i) for i in range(first, last)] for first, last in bounds]
+
+
+def test_held_out_articles_are_not_trained_on(data: tuple[Tokenizer, list[Shard], list[Shard]]):
+    _, (train,), (held_out,) = data
+    kept = {tuple(map(tuple, article)) for article in unpack(train)}
+    assert len(held_out.articles) > 1
+    assert not any(tuple(map(tuple, article)) in kept for article in unpack(held_out))
+
+
+def test_prepared_shards_are_read_not_rebuilt_until_the_data_changes(
+    write_config: Callable[..., Path], data: tuple[Tokenizer, list[Shard], list[Shard]], folder: Path
+):
+    before = (folder / "shards" / "tokenizer.json").stat().st_mtime_ns
+    prepare(PretrainConfig.load(write_config()).data)
+    assert (folder / "shards" / "tokenizer.json").stat().st_mtime_ns == before
+
+
+def test_neighbours_share_contexts_and_forms_of_a_word_do_not_count():
+    pieces = ["[PAD]"] * FIRST_WORD + ["زار", "الوزير", "القاهرة", "بيروت", "أمس", "##ها", "بالقاهرة"]
+    visit, minister, cairo, beirut, yesterday, _, in_cairo = range(FIRST_WORD, FIRST_WORD + 7)
+    tokens = np.array([[visit, minister, place, yesterday] for place in (cairo, beirut, in_cairo)] * 50, np.uint16)
+    flat = tokens.ravel()
+    vectors = word_vectors(flat, len(pieces), 6, seed=0)
+    table = alternatives(pieces, vectors, np.bincount(flat, minlength=len(pieces)), 1)
+    assert pieces[table[cairo, 0]] == "بيروت"
+    assert table[FIRST_WORD + 5, 0] == -1
+    assert pieces[variants(pieces, np.bincount(flat, minlength=len(pieces)))[cairo]] == "بالقاهرة"
+
+
+@pytest.mark.parametrize(("form", "other"), [("والحكومة", "حكومة"), ("الحكومة", "للحكومة"), ("أعلن", "اعلن")])
+def test_stem_joins_forms(form: str, other: str):
+    assert stem(form) == stem(other)
+
+
+def test_first_layer_starts_out_looking_at_the_neighbours():
+    torch.manual_seed(0)
+    config = PretrainConfig.load(CONFIGS / "pretrain-cpu.toml").encoder.bert(100)
+    config._attn_implementation = "eager"
+    model = BertModel(config, add_pooling_layer=False)
+    model.train(mode=False)
+    vectors = np.random.default_rng(0).standard_normal((100, 256), np.float32) / np.float32(16)
+    start_from_corpus(model, vectors)
+    with torch.no_grad():
+        attention = model(torch.randint(8, 100, (1, 64)), output_attentions=True).attentions[0][0]
+    for head, distance in enumerate((-1, 1, -2, 2)):
+        means = {k: float(attention[head].diagonal(k).mean()) for k in range(-4, 5)}
+        assert max(means, key=lambda k: means[k]) == distance
+        assert means[distance] > 0.2
+
+
+@pytest.mark.parametrize("stance_weight", [0.0, 1.0])
+def test_the_fast_forward_pass_is_that_of_transformers(sampler: Sampler, stance_weight: float):
+    stage = Stage(until=1.0, length=96, rows=3, stance_weight=stance_weight)
+    batch = sampler.draw(stage, 3, torch.Generator().manual_seed(1))
+    config = PretrainConfig.load(CONFIGS / "pretrain-debug.toml").encoder.model_copy(update={"positions": 512})
+    model = PretrainModel(config.bert(1000), torch.float32).eval()
+    with torch.no_grad():
+        ours = model.encode(batch, batch.masked)
+        positions = batch.positions.expand_as(batch.ids)
+        theirs = model.encoder(batch.ids, token_type_ids=batch.types, position_ids=positions).last_hidden_state
+    index = batch.masked[:, :, None].expand(-1, -1, theirs.shape[-1])
+    torch.testing.assert_close(ours, theirs.gather(1, index), rtol=1e-5, atol=1e-5)
+
+
+def rows(sampler: Sampler, stage: Stage, count: int) -> Iterator[tuple[list[int], list[list[int]], list[list[bool]]]]:
+    """Target, sentences and allowed stances of each row, with the masked words put back."""
+    batch = sampler.draw(stage, count, torch.Generator().manual_seed(3))
+    ids = batch.ids.scatter(1, batch.masked, batch.answers)
+    for row, head, ends, allowed in zip(ids.tolist(), batch.heads.tolist(), batch.ends, batch.allowed, strict=True):
+        places = [end for end in ends.tolist() if end]
+        starts = [head, *places[:-1]]
+        sentences = [row[start + 1 : end] for start, end in zip(starts, places, strict=True)]
+        assert row[0] == CLS
+        assert row[head] == SEP
+        assert all(row[end] == SEP for end in places)
+        yield row[1:head], sentences, allowed[: len(places)].tolist()
+
+
+def test_synthetic_stances_follow_from_how_the_target_was_made(sampler: Sampler):
+    stage = Stage(until=1.0, length=256, rows=1, masked=0.01, stance_weight=1.0)
+    seen = set()
+    changed = []
+    for target, sentences, allowed in rows(sampler, stage, 400):
+        for sentence, stances in zip(sentences, allowed, strict=True):
+            missing = sum(token not in sentence for token in target)
+            if not target:
+                assert all(stances)
+            elif stances[AGREE] and not stances[DISAGREE]:
+                seen.add(AGREE)
+                assert missing <= 0.5 * len(target)
+            elif stances[DISAGREE] and not stances[AGREE]:
+                seen.add(DISAGREE)
+                changed.append(missing > 0)
+            elif not all(stances):
+                seen |= {i for i in (DISCUSS, UNRELATED) if stances[i]}
+    assert seen == {AGREE, DISAGREE, DISCUSS, UNRELATED}
+    assert np.mean(changed) > 0.97
+
+
+def test_masking_hides_the_asked_share_and_no_special_token(sampler: Sampler):
+    stage = Stage(until=1.0, length=64, rows=1, masked=0.25)
+    batch = sampler.draw(stage, 200, torch.Generator().manual_seed(0))
+    assert batch.masked.shape == (200, 16)
+    assert bool((batch.answers >= FIRST_WORD).all())
+    shown = batch.ids.gather(1, batch.masked)
+    assert 0.75 < float((shown == MASK).float().mean()) < 0.85
+    untouched = torch.ones_like(batch.ids, dtype=torch.bool).scatter(1, batch.masked, value=False)
+    assert not bool((batch.ids[untouched] == MASK).any())
+
+
+def test_token_types_tell_segments_and_shared_words(sampler: Sampler):
+    stage = Stage(until=1.0, length=96, rows=1, stance_weight=1.0)
+    batch = sampler.draw(stage, 50, torch.Generator().manual_seed(0))
+    for ids, types, head in zip(batch.ids.tolist(), batch.types.tolist(), batch.heads.tolist(), strict=True):
+        target, article = set(ids[: head + 1]), set(ids[head + 1 :])
+        for place, (token, kind) in enumerate(zip(ids, types, strict=True)):
+            word = token >= FIRST_WORD
+            shared = word and token in (article if place <= head else target)
+            assert kind == int(place > head) + 2 * int(shared)
+
+
+def test_short_rows_train_every_position(sampler: Sampler):
+    stage = Stage(until=1.0, length=64, rows=1)
+    firsts = [int(sampler.draw(stage, 1, torch.Generator().manual_seed(i)).positions[0]) for i in range(60)]
+    assert firsts.count(0) > 15
+    assert max(firsts) > 300
+    assert max(firsts) + 64 <= 512
+
+
+def test_rate_rises_stays_and_falls_to_zero():
+    schedule = Schedule(minutes=1.0, rate=2.0, rise=0.1, fall=0.5)
+    assert [rate_at(spent, schedule) for spent in (0.0, 0.05, 0.3, 0.75, 1.0)] == [0.0, 1.0, 2.0, 1.0, 0.0]
+
+
+def test_stages_follow_the_budget():
+    stages = [Stage(until=0.5, length=32, rows=1), Stage(until=1.0, length=64, rows=1)]
+    assert [stage_at(spent, stages).length for spent in (0.0, 0.49, 0.5, 1.0)] == [32, 32, 64, 64]
+
+
+def test_a_run_ends_with_its_budget_and_its_loss_falls(encoder: Path):
+    lines = log_of(encoder, "train")
+    assert (lines[-1]["step"], lines[-1]["minutes"]) == (24, 0.4)
+    assert {line["length"] for line in lines} == {32, 96}
+    first = [line["words"] for line in lines if line["length"] == 32]
+    assert first[-1] < first[0] - 0.3
+    assert log_of(encoder, "held-out")[-1]["step"] == 24
+
+
+def test_the_encoder_loads_as_a_plain_bert(encoder: Path):
+    model = AutoModel.from_pretrained(encoder, add_pooling_layer=False)
+    tokenizer = AutoTokenizer.from_pretrained(encoder)
+    assert type(model) is BertModel
+    assert tokenizer.model_max_length == 96
+    inputs = tokenizer("أعلنت الوزارة [رابط]", return_tensors="pt")
+    assert tokenizer.convert_tokens_to_ids("[رابط]") in inputs["input_ids"]
+    with torch.no_grad():
+        assert bool(model(**inputs).last_hidden_state.isfinite().all())
+    heads = load_file(encoder / "heads.safetensors")
+    assert heads["stance.weight"].shape == (len(STANCES), 32)
+
+
+def test_an_interrupted_run_ends_as_the_uninterrupted_one(encoder: Path, write_config: Callable[..., Path]):
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(write_config("again"), clock=Ticks(limit=16))
+    resumed = pretrain(write_config("again"), clock=Ticks())
+    assert_same_weights(encoder, resumed)
+
+
+def test_legs_end_as_the_whole_run_in_small_parts(encoder: Path, write_config: Callable[..., Path]):
+    path = write_config("legs", changes=[("threads = 1", "threads = 1\nleg_minutes = 0.2")])
+    for _ in range(2):
+        resumed = pretrain(path, clock=Ticks())
+    assert log_of(resumed, "held-out")[0]["step"] == 12
+    assert_same_weights(encoder, resumed)
+    parts = list((resumed.parent / "checkpoint").glob("*.safetensors"))
+    assert all(part.stat().st_size <= 2**20 for part in parts)
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    left, right = (load_file(folder / "model.safetensors") for folder in (one, other))
+    assert all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_a_spent_budget_is_not_exceeded(encoder: Path, write_config: Callable[..., Path]):
+    again = pretrain(write_config(), minutes=0.2, clock=Ticks())
+    assert log_of(again, "train")[-1]["step"] == 24
+
+
+def test_a_damaged_checkpoint_is_one_clear_error(encoder: Path, write_config: Callable[..., Path]):
+    path = write_config("damaged", minutes=0.1)
+    folder = pretrain(path, clock=Ticks()).parent
+    (folder / "checkpoint" / "part-000.safetensors").write_bytes(b"no")
+    with pytest.raises(DataError, match="not a checkpoint of this model"):
+        pretrain(path, minutes=1.0, clock=Ticks())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("hidden = 32", "hidden = 33"), "encoder.hidden: 33: must be a multiple of encoder.heads"),
+        (("layers = 2", "layers = 2\ndepth = 3"), "encoder.depth: Extra inputs are not permitted"),
+        (("until = 0.5", "until = 1.0"), "stages.until"),
+        (("length = 96", "length = 128"), "stages.length: 128: must be at most encoder.positions"),
+        (("rate = 1e-2", 'rate = "1e-2"'), "schedule.rate: Input should be a valid number"),
+        (("rate = 1e-2", "rate = 1e-2\nrise = 0.9"), "must be at most 1"),
+        (('shards = "shards"', 'shards = "shards"\nnormaliser = "other"'), "data.normaliser: other: must be one of"),
+    ],
+)
+def test_a_wrong_config_is_one_sentence(write_config: Callable[..., Path], change: tuple[str, str], message: str):
+    with pytest.raises(ConfigError, match=message) as caught:
+        pretrain(write_config("wrong", changes=[change]))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_gpu_run_without_a_gpu_says_so():
+    with pytest.raises(ConfigError, match=r"run\.device: cuda: no such device here"):
+        pretrain(CONFIGS / "pretrain-gpu-6x384.toml")
+
+
+@pytest.mark.parametrize("name", ["cpu", "debug", "gpu-6x384", "gpu-12x384"])
+def test_shipped_configs_are_whole(name: str):
+    path = CONFIGS / f"pretrain-{name}.toml"
+    config = PretrainConfig.load(path)
+    assert config.run.output.is_relative_to(CONFIGS.parent.parent)
+    assert len(config.stages) == len(tomllib.loads(path.read_text(encoding="utf-8"))["stages"])
