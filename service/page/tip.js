@@ -40,13 +40,9 @@ export function watchTips(scheme) {
     if (label && label.matches(":focus-visible")) show(label, scheme());
     else hideTip();
   });
-  document.addEventListener(
-    "scroll",
-    () => (owner?.matches(":focus") ? place(tip, owner.getBoundingClientRect()) : hideTip()),
-    {
-      passive: true,
-    },
-  );
+  document.addEventListener("scroll", () => (owner?.matches(":focus") ? placeBy(owner) : hideTip()), {
+    passive: true,
+  });
 }
 
 function show(element, scheme) {
@@ -63,15 +59,24 @@ function show(element, scheme) {
   owner = element;
   if (element.matches("button")) element.setAttribute("aria-describedby", "tip");
   tip.hidden = false;
-  place(tip, element.getBoundingClientRect());
+  placeBy(element);
 }
 
-/** Below the label, or above it where there is no room; never out of the window. */
-function place(tip, box) {
+/** On narrow windows the filters are no column: what is beside them would cover them. */
+const placeBy = (element) =>
+  place(byId("tip"), element.getBoundingClientRect(), innerWidth > 960 && element.closest(".facets"));
+
+/** Below the label, above it where there is no room, beside it in a column of labels; never out of the window. */
+function place(tip, box, column) {
   const gap = 6;
   const { offsetWidth: width, offsetHeight: height } = tip;
-  const left = Math.min(Math.max(gap, box.left + box.width / 2 - width / 2), innerWidth - width - gap);
-  const below = box.bottom + gap + height <= innerHeight;
-  tip.style.left = `${Math.max(gap, left)}px`;
-  tip.style.top = `${below ? box.bottom + gap : Math.max(gap, box.top - gap - height)}px`;
+  const inside = (value, size, space) => Math.max(gap, Math.min(value, space - size - gap));
+  let left = box.left + box.width / 2 - width / 2;
+  let top = box.bottom + gap + height <= innerHeight ? box.bottom + gap : box.top - gap - height;
+  if (column) {
+    left = document.dir === "rtl" ? box.left - width - gap : box.right + gap;
+    top = box.top;
+  }
+  tip.style.left = `${inside(left, width, innerWidth)}px`;
+  tip.style.top = `${inside(top, height, innerHeight)}px`;
 }
