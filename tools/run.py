@@ -136,12 +136,12 @@ def writer_for(job: Job, output: Path | None) -> Writer:
 
 
 class Run:
-    """The state of a run: what it reads and writes, and how far it is."""
+    """The state of a run: what it reads and writes, and how far it is (`done`)."""
 
     def __init__(self, job: Job, files: list[Path], worker: Worker, writer: Writer, journal: Journal | None) -> None:
         self._job, self._files, self._worker, self._writer, self._journal = job, files, worker, writer, journal
         self._keep: Test | None = parse(job.where, worker.types) if job.where is not None else None
-        self._done = Checkpoint()
+        self.done = Checkpoint()
         self._noted = time.monotonic()
 
     def whole(self) -> int:
@@ -151,7 +151,7 @@ class Run:
         to_terminal = self._job.output is None and sys.stdout.isatty()
         try:
             with Meter(self._files, show=people and not to_terminal, summary=people) as meter:
-                if not self._done.done:
+                if not self.done.done:
                     stopped = self._tag(meter)
                     if stopped is not None:
                         return stopped
@@ -160,8 +160,8 @@ class Run:
             self._writer.close()
         if self._journal is not None:
             self._journal.remove()
-        meter.close(self._done.bad)
-        return 1 if self._done.bad else 0
+        meter.close(self.done.bad)
+        return 1 if self.done.bad else 0
 
     def _resume(self) -> None:
         if self._journal is None:
@@ -170,7 +170,7 @@ class Run:
         if before is None:
             self._journal.start()
             return
-        self._done = before
+        self.done = before
         self._writer.resume(before.position)
         if not self._job.quiet:
             sys.stderr.write(f"qawl: going on after {before.articles:,} articles\n")
@@ -178,7 +178,7 @@ class Run:
     def _tag(self, meter: Meter) -> int | None:
         """Tag what is left; the exit code if it stopped before the end, with what is done noted."""
         threads = _CALLS if self._job.url is not None else _workers(self._job, self._files)
-        items = readers.read(self._files, self._job.columns, self._done.place)
+        items = readers.read(self._files, self._job.columns, self.done.place)
         try:
             for batch, results in in_order(self._answer, batches(items), threads):
                 for item, result in zip(batch, results, strict=True):
@@ -217,8 +217,8 @@ class Run:
             meter.report(f"{item.place}: {reason}")
             if self._job.fail_fast:
                 return False
-        done = self._done
-        self._done = replace(
+        done = self.done
+        self.done = replace(
             done,
             place=item.place,
             articles=done.articles + 1,
@@ -236,8 +236,8 @@ class Run:
     def _note(self, *, done: bool = False) -> None:
         self._noted = time.monotonic()
         if self._journal is not None:
-            self._done = replace(self._done, position=self._writer.checkpoint(), done=done)
-            self._journal.write(self._done)
+            self.done = replace(self.done, position=self._writer.checkpoint(), done=done)
+            self._journal.write(self.done)
 
 
 def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
@@ -265,10 +265,10 @@ def _journal(job: Job, files: list[Path], worker: Worker) -> Journal | None:
     """The journal of a run that can be resumed: one from files to a file."""
     if job.output is None or STDIN in files:
         return None
-    return Journal(job.output, _described(job, files) | {"model": worker.model})
+    return Journal(job.output, described(job, files) | {"model": worker.model})
 
 
-def _described(job: Job, files: list[Path]) -> dict[str, Any]:
+def described(job: Job, files: Sequence[Path]) -> dict[str, Any]:
     """What makes two runs the same job, under the names that the user gave."""
     stats = [path.stat() for path in files]
     return {

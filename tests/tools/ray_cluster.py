@@ -1,0 +1,60 @@
+"""Runs a job on a local Ray cluster of two nodes and kills one of them on the way.
+
+`python -m tests.tools.ray_cluster IN OUT` prints as JSON the exit code, how many parts were done when the node was
+killed, and how many processes worked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import ray
+from ray.cluster_utils import Cluster
+
+from tests.tools.fakes import local
+from tools.ray_tag import run_on_ray
+from tools.run import Job
+from tools.workers import Local
+
+
+def logged(job: Job, files: Sequence[Path]) -> Local:
+    """The fake, after noting which process of which node it is in."""
+    assert job.output is not None
+    node = ray.get_runtime_context().get_node_id()
+    (job.output / f"_actor-{node}-{os.getpid()}").touch()
+    return local(job, files)
+
+
+def main() -> None:
+    source, out = sys.argv[1:]
+    # The nodes inherit these; a runtime environment of Ray's would take longer to start than the whole job.
+    os.environ |= {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "FAKE_SECONDS": "0.5"}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    second = cluster.add_node(num_cpus=1)
+    ray.init(address=cluster.address, log_to_driver=False)
+    codes: list[int] = []
+    job = Job(inputs=(source,), output=Path(out), threads=1, quiet=True)
+    thread = threading.Thread(target=lambda: codes.append(run_on_ray(job, "auto", make_worker=logged)))
+    thread.start()
+    deadline = time.monotonic() + 60
+    nodes: set[str] = set()
+    # Both nodes must be at work, and some parts done, before one of them goes.
+    while time.monotonic() < deadline and (len(nodes) < 2 or not list(Path(out, "_done").glob("*"))):
+        nodes = {path.name.split("-")[1] for path in Path(out).glob("_actor-*")}
+        time.sleep(0.1)
+    done = len(list(Path(out, "_done").glob("*.json")))
+    cluster.remove_node(second, allow_graceful=False)
+    thread.join(timeout=120)
+    sys.stdout.write(json.dumps({"codes": codes, "done_at_kill": done, "nodes": len(nodes)}) + "\n")
+    ray.shutdown()
+    cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main()
