@@ -45,6 +45,15 @@ class Reader:
         tags: dict[str, Any] = reply.value.json()
         return tags
 
+    def paste_target(self, text: str) -> None:
+        """Paste into the target's field."""
+        self.page.evaluate(
+            """text => { const data = new DataTransfer(); data.setData('text', text);
+            const paste = new ClipboardEvent('paste', {clipboardData: data, bubbles: true});
+            document.getElementById('target').dispatchEvent(paste); }""",
+            text,
+        )
+
     def until_text(self, text: str) -> None:
         """Wait until the article's field holds this text."""
         from playwright.sync_api import expect

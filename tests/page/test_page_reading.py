@@ -211,11 +211,7 @@ def test_targets_are_added_once_and_removed(reader):
     assert reader.texts("#targets .target-text") == ["الأول", "الثاني"]
     reader.page.click("#targets button >> nth=0")
     assert reader.texts("#targets .target-text") == ["الثاني"]
-    reader.page.evaluate(
-        """() => { const data = new DataTransfer(); data.setData('text', 'ثالث\\n\\nرابع');
-        const paste = new ClipboardEvent('paste', {clipboardData: data, bubbles: true});
-        document.getElementById('target').dispatchEvent(paste); }"""
-    )
+    reader.paste_target("ثالث\n\nرابع")
     assert reader.texts("#targets .target-text") == ["الثاني", "ثالث", "رابع"]
 
 
