@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
+from models import bert
 from models.engines import Heads
 from models.errors import ConfigError
 from models.windows import WindowSpec
@@ -38,8 +39,9 @@ class Network(nn.Module):
     def forward(
         self,
         ids: Tensor,
-        mask: Tensor,
+        mask: Tensor | None,
         types: Tensor | None,
+        reads: Tensor,
         ends: Tensor,
         heads: Tensor,
         mean: Tensor | None = None,
@@ -47,18 +49,26 @@ class Network(nn.Module):
     ) -> Tensor:
         """Logits (N, heads.width) of the N scored sentences; the arguments are the fields of `windows.Batch`.
 
-        `mask` may also be (B, 1, L, L), true where a token may attend, for rows that hold several windows, whose
-        `positions` (B, L) then restart in each.
+        `mask` is None where nothing is padded. It may also be (B, 1, L, L), true where a token may attend, for
+        rows that hold several windows, whose `positions` (B, L) then restart in each.
         """
-        inputs: dict[str, Tensor] = {"input_ids": ids, "attention_mask": mask}
+        if mean is None and bert.is_bert(self.encoder):
+            read = bert.states(self.encoder, ids, mask, types, positions, reads).flatten(0, 1)
+            return self.read(read[ends], read[heads])
+        hidden = self.states(ids, mask, types, positions)
+        read = hidden.gather(1, reads.unsqueeze(-1).expand(-1, -1, hidden.shape[-1])).flatten(0, 1)
+        sentence = read[ends] if mean is None else mean.to(hidden.dtype) @ hidden.flatten(0, 1)
+        return self.read(sentence, read[heads])
+
+    def states(self, ids: Tensor, mask: Tensor | None, types: Tensor | None, positions: Tensor | None) -> Tensor:
+        """Last hidden states (B, L, hidden) of every token, from any encoder."""
+        inputs: dict[str, Tensor | None] = {"input_ids": ids, "attention_mask": mask}
         if types is not None:
             inputs["token_type_ids"] = types
         if positions is not None:
             inputs["position_ids"] = positions
-        hidden = self.encoder(**inputs).last_hidden_state
-        flat = hidden.reshape(-1, hidden.shape[-1])
-        sentence = flat[ends] if mean is None else mean.to(flat.dtype) @ flat
-        return self.read(sentence, flat[heads])
+        hidden: Tensor = self.encoder(**inputs).last_hidden_state
+        return hidden
 
     def read(self, sentence: Tensor, target: Tensor) -> Tensor:
         """Logits (N, heads.width) from the vectors (N, hidden) of the sentences and of their targets."""

@@ -270,7 +270,7 @@ def _start(bundle: Bundle, engine: EngineName, precision: Precision, threads: in
     if engine == "onnx":
         from models.engines.onnx import OnnxEngine
 
-        return OnnxEngine(bundle.onnx(precision), bundle.windows, threads)
+        return OnnxEngine(bundle.onnx(precision), bundle.windows, threads, alone=precision == "int8")
     # torch is an extra: only whoever asks for it pays for its import.
     from models.engines.torch import TorchEngine, load_network
 

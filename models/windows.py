@@ -91,7 +91,8 @@ def token_types(window: Window, spec: WindowSpec) -> Ids:
 
 def _shared(ids: Ids, others: Ids, spec: WindowSpec) -> Ids:
     words = (ids != spec.cls) & (ids != spec.sep)
-    return (words & np.isin(ids, others)).astype(np.int32)
+    shared: Ids = (words & np.isin(ids, others)).astype(np.int32)
+    return shared
 
 
 def windows(sentences: Sequence[Ids], target: Ids | None, spec: WindowSpec, *, context: bool = True) -> list[Window]:
@@ -165,14 +166,16 @@ def _window(lead: Ids, sentences: Sequence[Ids], first: int, last: int, scored: 
 class Batch:
     """Windows padded to one rectangle, with what a network needs to read sentences from it.
 
-    `ids`, `mask`, `types` (B, L) int64. `ends` (N,) flat index (row * L + position) of the closing [SEP] of each
-    scored sentence, in window order; `heads` (N,) that of its window's first [SEP]. `mean` (N, B * L) float32
-    averages a sentence's tokens; it is None unless the spec pools by mean.
+    `ids`, `mask`, `types` (B, L) int64. `reads` (B, Q) the positions whose vectors are read: a window's first [SEP]
+    and the closing ones of its scored sentences (0 where a row has fewer). `ends` (N,) flat index (row * Q + place)
+    into them of each scored sentence, in window order; `heads` (N,) that of its window's first [SEP]. `mean`
+    (N, B * L) float32 averages a sentence's tokens; it is None unless the spec pools by mean.
     """
 
     ids: NDArray[np.int64]
     mask: NDArray[np.int64]
     types: NDArray[np.int64]
+    reads: NDArray[np.int64]
     ends: NDArray[np.int64]
     heads: NDArray[np.int64]
     mean: NDArray[np.float32] | None
@@ -190,11 +193,20 @@ def collate(batch: Sequence[Window], spec: WindowSpec) -> Batch:
         mask[row, : window.tokens] = 1
         if spec.token_types:
             types[row, : window.tokens] = token_types(window, spec)
-    offsets = np.repeat(np.arange(len(batch)) * width, [len(window.scored) for window in batch])
-    ends = np.concatenate([window.ends[window.scored] for window in batch]) - 1 + offsets
-    heads = np.concatenate([np.full(len(window.scored), window.head - 1) for window in batch]) + offsets
+    scored = np.asarray([len(window.scored) for window in batch])
+    reads = np.zeros((len(batch), 1 + scored.max()), dtype=np.int64)
+    for row, window in enumerate(batch):
+        reads[row, : 1 + scored[row]] = positions_read(window)
+    rows = np.repeat(np.arange(len(batch)), scored)
+    heads = rows * reads.shape[1]
+    ends = heads + 1 + np.arange(len(rows)) - np.repeat(np.cumsum(scored) - scored, scored)
     mean = _mean_matrix(batch, width) if spec.pooling == "mean" else None
-    return Batch(ids, mask, types, ends.astype(np.int64), heads.astype(np.int64), mean)
+    return Batch(ids, mask, types, reads, ends.astype(np.int64), heads.astype(np.int64), mean)
+
+
+def positions_read(window: Window) -> Ids:
+    """Positions of the tokens whose vectors stand for the target and for each scored sentence."""
+    return np.concatenate(([window.head - 1], window.ends[window.scored] - 1)).astype(np.int32)
 
 
 def _mean_matrix(batch: Sequence[Window], width: int) -> NDArray[np.float32]:

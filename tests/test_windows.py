@@ -68,11 +68,12 @@ def test_token_types_mark_sides_and_matches():
 def test_collate_points_at_each_sentence():
     found = windows([np.asarray([5, 6]), np.asarray([7])], None, SPEC) + windows([np.asarray([8])], None, SPEC)
     batch = collate(found, WindowSpec(cls=1, sep=2, pad=0, pooling="mean"))
-    flat = batch.ids.reshape(-1)
-    assert list(flat[batch.ends]) == [2, 2, 2]
-    assert list(flat[batch.heads]) == [2, 2, 2]
+    read = batch.reads.reshape(-1)
+    assert list(read[batch.ends]) == [4, 6, 3]
+    assert list(read[batch.heads]) == [1, 1, 1]
+    assert list(batch.ids[[0, 0, 1], read[batch.ends]]) == [2, 2, 2]
     assert list(batch.mask.sum(axis=1)) == [w.tokens for w in found]
-    assert batch.mean @ np.arange(flat.size) == pytest.approx([3.0, 5.5, 9.5])
+    assert batch.mean @ np.arange(batch.ids.size) == pytest.approx([3.0, 5.5, 9.5])
 
 
 @given(st.lists(st.integers(1, 512), max_size=60), st.integers(1, 4096))

@@ -11,7 +11,7 @@ from torch import Tensor
 from models.engines.torch import to_tensors
 from models.labels import STANCES, VOICES
 from models.network import Answers
-from models.windows import Window, WindowSpec, collate, token_types
+from models.windows import Window, WindowSpec, collate, positions_read, token_types
 from training.articles import Allowed
 from training.reads import Reading
 
@@ -72,20 +72,14 @@ class Collator:
 
 def pack(found: Sequence[Window], spec: WindowSpec) -> Inputs:
     """Windows laid into as few rows as first-fit-decreasing finds, with a mask that keeps them apart."""
-    rows: list[list[int]] = []
-    used: list[int] = []
-    for i in sorted(range(len(found)), key=lambda i: -found[i].tokens):
-        row = next((r for r in range(len(rows)) if used[r] + found[i].tokens <= spec.max_tokens), len(rows))
-        if row == len(rows):
-            rows.append([])
-            used.append(0)
-        rows[row].append(i)
-        used[row] += found[i].tokens
-    width = max(used)
+    rows = _first_fit(found, spec.max_tokens)
+    width = max(sum(found[i].tokens for i in members) for members in rows)
     ids = np.full((len(rows), width), spec.pad, dtype=np.int64)
     types, positions = np.zeros_like(ids), np.zeros_like(ids)
     owner = np.full((len(rows), width), -1, dtype=np.int64)
-    starts = np.zeros(len(found), dtype=np.int64)
+    read: list[list[int]] = [[] for _ in rows]
+    # Where the positions read from a window begin among those of its row.
+    places = np.zeros(len(found), dtype=np.int64)
     for r, members in enumerate(rows):
         at = 0
         for i in members:
@@ -94,17 +88,37 @@ def pack(found: Sequence[Window], spec: WindowSpec) -> Inputs:
             ids[r, here], positions[r, here], owner[r, here] = window.ids, np.arange(window.tokens), i
             if spec.token_types:
                 types[r, here] = token_types(window, spec)
-            starts[i] = r * width + at
+            places[i] = len(read[r])
+            read[r] += [at + int(position) for position in positions_read(window)]
             at += window.tokens
     same = torch.from_numpy(owner[:, :, None] == owner[:, None, :]).unsqueeze(1)
-    ends = np.concatenate([starts[i] + w.ends[w.scored] - 1 for i, w in enumerate(found)])
-    heads = np.concatenate([np.full(len(w.scored), starts[i] + w.head - 1) for i, w in enumerate(found)])
+    reads = np.zeros((len(rows), max(map(len, read))), dtype=np.int64)
+    for r, members in enumerate(rows):
+        reads[r, : len(read[r])] = read[r]
+        places[members] += r * reads.shape[1]
+    heads = np.repeat(places, [len(window.scored) for window in found])
+    ends = np.concatenate([places[i] + 1 + np.arange(len(window.scored)) for i, window in enumerate(found)])
     return {
         "ids": torch.from_numpy(ids),
         "mask": same,
         "types": torch.from_numpy(types) if spec.token_types else None,
+        "reads": torch.from_numpy(reads),
         "ends": torch.from_numpy(ends),
         "heads": torch.from_numpy(heads),
         "mean": None,
         "positions": torch.from_numpy(positions),
     }
+
+
+def _first_fit(found: Sequence[Window], room: int) -> list[list[int]]:
+    """Which windows share a row of `room` tokens: the longest first, each in the first row that has room."""
+    rows: list[list[int]] = []
+    used: list[int] = []
+    for i in sorted(range(len(found)), key=lambda i: -found[i].tokens):
+        row = next((r for r in range(len(rows)) if used[r] + found[i].tokens <= room), len(rows))
+        if row == len(rows):
+            rows.append([])
+            used.append(0)
+        rows[row].append(i)
+        used[row] += found[i].tokens
+    return rows

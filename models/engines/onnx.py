@@ -11,44 +11,53 @@ import onnxruntime as ort
 
 from models.engines import Logits, batches
 from models.errors import BundleError
-from models.windows import Batch, Window, WindowSpec, collate
+from models.windows import Window, WindowSpec, collate
 
-# About what keeps two cores' matrix units busy while a batch's activations stay in cache.
-TOKEN_BUDGET = 4096
+# Short windows run together up to about what stays in a core's cache; a window of more runs alone.
+TOKEN_BUDGET = 512
+FIELDS = ("ids", "mask", "types", "reads", "ends", "heads", "mean")
 
 
 class OnnxEngine:
-    """Runs an exported network; `threads` defaults to the cores this process may use (its cgroup included)."""
+    """Runs an exported network; `threads` defaults to the cores this process may use (its cgroup included).
+
+    With `alone` each window is a batch of its own: an int8 network takes one scale for all of a batch, so that
+    neighbours would change an answer.
+    """
 
     name = "onnx"
 
-    def __init__(self, model: Path, spec: WindowSpec, threads: int | None = None) -> None:
+    def __init__(self, model: Path, spec: WindowSpec, threads: int | None = None, *, alone: bool = False) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or usable_cores()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        # Threads that spin while they wait take the cores from whoever else serves on them.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         except Exception as error:
             # ONNX Runtime raises one of a dozen bare exception classes for an unreadable graph.
             raise BundleError(f"{model.name}: ONNX Runtime cannot load it") from error
         self._inputs = {node.name for node in self._session.get_inputs()}
+        if not {"ids", "reads", "ends", "heads"} <= self._inputs <= set(FIELDS):
+            raise BundleError(f"{model.name}: not the inputs of Qawl's network ({', '.join(FIELDS)})")
         self._spec = spec
+        self._budget = 0 if alone else TOKEN_BUDGET
+        # A graph without a mask cannot tell padding from words: only windows of equal length go together.
+        self._slack = 0.05 if "mask" in self._inputs else 0.0
 
     def run(self, windows: Sequence[Window]) -> list[Logits]:
         """Logits of each window's scored sentences, in the order given."""
         results: list[Logits] = [np.empty((0, 0), np.float32)] * len(windows)
-        for group in batches(windows, TOKEN_BUDGET):
+        for group in batches(windows, self._budget, self._slack):
             members = [windows[i] for i in group]
-            (logits,) = self._session.run(["logits"], self._feed(collate(members, self._spec)))
+            batch = collate(members, self._spec)
+            (logits,) = self._session.run(["logits"], {name: getattr(batch, name) for name in self._inputs})
             sizes = np.cumsum([len(window.scored) for window in members])[:-1]
             for i, part in zip(group, np.split(np.asarray(logits), sizes), strict=True):
                 results[i] = part
         return results
-
-    def _feed(self, batch: Batch) -> dict[str, np.ndarray]:
-        feed = {name: getattr(batch, name) for name in ("ids", "mask", "types", "ends", "heads", "mean")}
-        return {name: value for name, value in feed.items() if name in self._inputs}
 
 
 def usable_cores() -> int:

@@ -44,7 +44,8 @@ class TorchEngine:
 
 def to_tensors(batch: Batch, token_types: int, device: torch.device | None = None) -> dict[str, torch.Tensor | None]:
     """A batch as the arguments of `Network.forward`."""
-    fields = {name: getattr(batch, name) for name in ("ids", "mask", "types", "ends", "heads", "mean")}
+    names = ("ids", "mask", "types", "reads", "ends", "heads", "mean")
+    fields = {name: getattr(batch, name) for name in names}
     if not token_types:
         fields["types"] = None
     return {name: None if value is None else torch.from_numpy(value).to(device) for name, value in fields.items()}

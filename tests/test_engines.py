@@ -1,0 +1,164 @@
+"""Engines: the exported network is torch's, whatever stands beside a window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from transformers import AutoConfig, AutoModel
+
+from models import bert
+from models.engines import Heads
+from models.engines.onnx import OnnxEngine
+from models.engines.torch import TorchEngine, to_tensors
+from models.errors import BundleError
+from models.network import Network, drop_pooler
+from models.windows import Pooling, Window, WindowSpec, collate, windows
+from training.batching import pack
+from training.export import export_onnx, largest_difference, quantise
+
+SHAPE = {
+    "vocab_size": 400,
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 160,
+    "pad_token_id": 0,
+}
+
+
+def make_network(kind: str = "bert", *, pooling: Pooling = "sep", token_types: int = 2, **changes: object) -> Network:
+    torch.manual_seed(3)
+    sizes = {**SHAPE, "type_vocab_size": max(1, token_types), **changes}
+    encoder = drop_pooler(AutoModel.from_config(AutoConfig.for_model(kind, **sizes)))
+    spec = WindowSpec(cls=1, sep=2, pad=0, max_tokens=128, token_types=token_types, pooling=pooling)
+    network = Network(encoder, Heads(8), spec, dropout=0.0)
+    with torch.no_grad():
+        # Larger weights make every mix-up of tokens visible.
+        for parameter in network.parameters():
+            parameter.mul_(3) if parameter.ndim > 1 else parameter.add_(torch.randn_like(parameter) * 0.1)
+    return network.eval()
+
+
+def make_windows(spec: WindowSpec, seed: int = 5) -> list[Window]:
+    """Windows of several articles, long and short, with and without a target, some of equal length."""
+    rng = np.random.default_rng(seed)
+    found: list[Window] = []
+    for count in (1, 4, 12, 2):
+        sentences = [rng.integers(3, 400, int(n)).astype(np.int32) for n in rng.integers(0, 40, count)]
+        target = rng.integers(3, 400, 6).astype(np.int32)
+        found += windows(sentences, None, spec) + windows(sentences, target, spec)
+        found += windows(sentences, target, spec, context=False)
+    return found
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return make_network()
+
+
+@pytest.fixture(scope="module")
+def exported(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("graphs") / "model.onnx"
+    export_onnx(network, path)
+    return path
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_last_layer_where_it_is_read_is_the_whole_layer(network, packed, monkeypatch):
+    found = make_windows(network.spec)
+    inputs = pack(found, network.spec) if packed else to_tensors(collate(found, network.spec), 2)
+    with torch.no_grad():
+        quick = network(**inputs)
+        monkeypatch.setattr(bert, "is_bert", lambda _: False)
+        plain = network(**inputs)
+    assert quick.shape == (sum(len(w.scored) for w in found), network.layout.width)
+    assert torch.allclose(quick, plain, atol=1e-5)
+
+
+def test_its_gradients_are_those_of_the_whole_layer(network, monkeypatch):
+    found = make_windows(network.spec)
+    inputs = to_tensors(collate(found, network.spec), 2)
+
+    def gradients() -> dict[str, torch.Tensor]:
+        network.zero_grad()
+        (network(**inputs) ** 2).mean().backward()
+        return {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+
+    quick = gradients()
+    monkeypatch.setattr(bert, "is_bert", lambda _: False)
+    plain = gradients()
+    network.zero_grad()
+    assert quick.keys() == plain.keys() == dict(network.named_parameters()).keys()
+    for name, gradient in plain.items():
+        assert torch.allclose(quick[name], gradient, atol=1e-5 * float(1 + gradient.abs().max())), name
+
+
+def test_packed_rows_answer_as_padded_ones(network):
+    found = make_windows(network.spec)
+    with torch.no_grad():
+        packed = network(**pack(found, network.spec))
+        padded = network(**to_tensors(collate(found, network.spec), 2))
+    assert torch.allclose(packed, padded, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "token_types", "changes"),
+    [("bert", 2, {}), ("bert", 4, {}), ("bert", 0, {}), ("xlm-roberta", 0, {"bos_token_id": 1, "eos_token_id": 2})],
+)
+def test_the_graph_of_each_shape_is_the_network(tmp_path, kind, token_types, changes):
+    network = make_network(kind, token_types=token_types, **changes)
+    export_onnx(network, tmp_path / "model.onnx")
+    engine = OnnxEngine(tmp_path / "model.onnx", network.spec, 1)
+    found = make_windows(network.spec)
+    assert largest_difference(engine, TorchEngine(network, "cpu"), found) < 1e-4
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_neighbours_do_not_change_an_answer(exported, network, precision, tmp_path):
+    if precision == "int8":
+        quantise(exported, tmp_path / "model.int8.onnx")
+        engine = OnnxEngine(tmp_path / "model.int8.onnx", network.spec, 1, alone=True)
+    else:
+        engine = OnnxEngine(exported, network.spec, 1)
+    found = make_windows(network.spec)
+    together = engine.run(found)
+    backwards = engine.run(found[::-1])[::-1]
+    for window, one, two in zip(found, together, backwards, strict=True):
+        assert one.shape == (len(window.scored), network.layout.width)
+        assert np.abs(one - engine.run([window])[0]).max() <= 1e-5
+        assert np.abs(one - two).max() <= 1e-5
+
+
+def test_int8_is_smaller_and_near(exported, network, tmp_path):
+    quantise(exported, tmp_path / "model.int8.onnx")
+    assert (tmp_path / "model.int8.onnx").stat().st_size < 0.6 * exported.stat().st_size
+    found = make_windows(network.spec)
+    engine = OnnxEngine(tmp_path / "model.int8.onnx", network.spec, 1, alone=True)
+    exact = np.concatenate(OnnxEngine(exported, network.spec, 1).run(found))
+    near = np.concatenate(engine.run(found))
+    # Random weights exaggerate: what matters on trained ones is the gate's to say.
+    assert np.corrcoef(exact.ravel(), near.ravel())[0, 1] > 0.98
+
+
+def test_no_window_is_no_work(exported, network):
+    assert OnnxEngine(exported, network.spec, 1).run([]) == []
+
+
+def test_a_graph_of_other_inputs_is_refused(exported, network, tmp_path):
+    graph = onnx.load(exported)
+    for node in (*graph.graph.input, *graph.graph.node):
+        if isinstance(node, onnx.NodeProto):
+            node.input[:] = ["tokens" if name == "ids" else name for name in node.input]
+        elif node.name == "ids":
+            node.name = "tokens"
+    onnx.save(graph, tmp_path / "other.onnx")
+    with pytest.raises(BundleError, match=r"other\.onnx: not the inputs"):
+        OnnxEngine(tmp_path / "other.onnx", network.spec, 1)
+    (tmp_path / "broken.onnx").write_bytes(b"not a graph")
+    with pytest.raises(BundleError, match=r"broken\.onnx"):
+        OnnxEngine(tmp_path / "broken.onnx", network.spec, 1)
