@@ -6,6 +6,7 @@ The windows of the product, of a fixed length. The target is empty, a sentence o
 another article; its stances are known because we made it ("synthetic stance"):
 
 - taken from a sentence (a stretch of it, words left out, forms changed): that sentence agrees;
+- taken from the headline: the first sentence of the article agrees, in other words;
 - the same, and one to three words then say something else, on either side: that sentence disagrees;
 - sentences that share much of its vocabulary discuss it, those that share nothing are unrelated to it.
 """
@@ -30,6 +31,8 @@ _AGREE, _DISAGREE, _DISCUSS, _UNRELATED = (STANCES.index(stance) for stance in S
 
 _EMPTY = 0.15  # rows without a target
 _ELSEWHERE = 0.2  # targets of other articles
+_HEADLINE = 0.25  # targets that are the article's headline, where it has one
+_HEADLINE_TOKENS = 24
 _REACH = (-1, 4)  # the target's sentence, counted from the window's first
 _EDITED = 0.5  # rows of which one side is corrupted
 _EDITED_TARGET = 0.6  # of these: it is the target
@@ -51,6 +54,21 @@ class Vocabulary:
     content: Tensor
     alternatives: Tensor
     variants: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class _Picks:
+    """Sentences by number, for each row (B,).
+
+    The window's first, the one the target is taken from and the one that decides it; whether the target is of
+    another article, whether it is a headline.
+    """
+
+    start: Tensor
+    target: Tensor
+    decides: Tensor
+    elsewhere: Tensor
+    headline: Tensor
 
 
 class Sampler:
@@ -93,42 +111,52 @@ class Sampler:
 
     def _stance_rows(self, stage: Stage, start: Tensor, source: Tensor, generator: torch.Generator) -> Batch:
         rows = len(start)
-        chosen, elsewhere = self._target_sentences(start, source, generator)
-        target, target_length = self._targets(chosen, generator)
+        picks = self._pick(start, source, generator)
+        target, target_length = self._targets(picks.target, generator)
         place = torch.arange(stage.length, device=self.device)[None] - 2 - target_length[:, None]
-        at = self.sentences[start][:, None] + place.clamp(min=0)
+        at = self.sentences[picks.start][:, None] + place.clamp(min=0)
         text = self._text(at)
-        # Corrupted: words of the target now say something else, or those of its sentence do.
-        bounds = self.sentences[torch.stack((chosen, chosen + 1), dim=1)]
+        # Corrupted: words of the target now say something else, or those of the deciding sentence do.
+        bounds = self.sentences[torch.stack((picks.decides, picks.decides + 1), dim=1)]
         inside = (at >= bounds[:, :1]) & (at < bounds[:, 1:]) & (place >= 0)
-        edited = (self._rand(generator, rows) < _EDITED) & ~elsewhere
+        edited = (self._rand(generator, rows) < _EDITED) & ~picks.elsewhere
         in_target = self._rand(generator, rows) < _EDITED_TARGET
         words = torch.arange(TARGET_TOKENS, device=self.device)[None] < target_length[:, None]
-        target, target_hit = self._corrupt(target, words & (edited & in_target)[:, None], text, generator)
+        # Told apart from the deciding sentence only: what the others say of the headline is not known.
+        evidence = torch.where(inside, text, PAD)
+        target, target_hit = self._corrupt(target, words & (edited & in_target)[:, None], evidence, generator)
         text, text_hit = self._corrupt(text, inside & (edited & ~in_target)[:, None], target, generator)
 
         ids = torch.where(place < 0, SEP, text)
         width = min(TARGET_TOKENS, stage.length - 2)
         columns = torch.arange(width, device=self.device)[None].expand(rows, -1)
         head = torch.where(columns < target_length[:, None], target[:, :width], ids[:, 1 : 1 + width])
-        ids = torch.cat((ids[:, :1] * 0 + CLS, head, ids[:, 1 + width :]), dim=1)
+        ids = torch.cat((torch.full_like(ids[:, :1], CLS), head, ids[:, 1 + width :]), dim=1)
         heads = target_length + 1
         ends, sentence = self._ends(ids, heads)
-        labels = self._labels(ids, heads, sentence, chosen - start, target_hit | text_hit)
+        labels = self._labels(ids, heads, sentence, picks, target_hit | text_hit)
         return self._masked(stage, ids, heads, ends, labels, generator)
 
-    def _target_sentences(self, start: Tensor, source: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The sentence each target is made of, and whether it is of another article."""
+    def _pick(self, start: Tensor, source: Tensor, generator: torch.Generator) -> _Picks:
+        """Which sentences the targets are taken from, and which decide them."""
         article = torch.searchsorted(self.articles, start, right=True) - 1
+        first, last = self.articles[article], self.articles[article + 1] - 1
         low, high = _REACH
         near = start + low + (self._rand(generator, len(start)) * (high - low)).long()
-        near = torch.maximum(near, self.articles[article])
-        near = torch.minimum(near, self.articles[article + 1] - 1)
+        near = torch.minimum(torch.maximum(near, first), last)
         far = self._sentences_of(source, generator)
         elsewhere = self._rand(generator, len(start)) < _ELSEWHERE
-        chosen = torch.where(elsewhere, far, near)
-        other = torch.searchsorted(self.articles, chosen, right=True) - 1
-        return chosen, elsewhere & (other != article)
+        elsewhere &= torch.searchsorted(self.articles, far, right=True) - 1 != article
+        short = self.sentences[first + 1] - self.sentences[first] <= _HEADLINE_TOKENS
+        headline = (self._rand(generator, len(start)) < _HEADLINE) & short & (last > first) & ~elsewhere
+        target = torch.where(headline, first, torch.where(elsewhere, far, near))
+        return _Picks(
+            start=torch.where(headline, first + 1, start),
+            target=target,
+            decides=torch.where(headline, first + 1, target),
+            elsewhere=elsewhere,
+            headline=headline,
+        )
 
     def _targets(self, chosen: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Stretches of sentences (B, TARGET_TOKENS), padded, with words left out and forms changed; their lengths."""
@@ -182,8 +210,8 @@ class Sampler:
         ends.scatter_(1, slot, place.expand_as(slot))
         return ends[:, :MOST_SENTENCES], sentence
 
-    def _labels(self, ids: Tensor, heads: Tensor, sentence: Tensor, source: Tensor, edited: Tensor) -> Tensor:
-        """Allowed stances (B, M, 4); `source` (B,) is the number of the sentence that the target was made of."""
+    def _labels(self, ids: Tensor, heads: Tensor, sentence: Tensor, picks: _Picks, edited: Tensor) -> Tensor:
+        """Allowed stances (B, M, 4)."""
         target = ids[:, 1 : TARGET_TOKENS + 1]
         inside = torch.arange(target.shape[1], device=self.device)[None] + 1 < heads[:, None]
         content = (inside & self.vocabulary.content[target]).float()
@@ -192,14 +220,15 @@ class Sampler:
         share = (found * content[:, :, None]).sum(dim=1) / content.sum(dim=1).clamp(min=1)[:, None]
 
         number = torch.arange(MOST_SENTENCES, device=self.device)[None]
-        made_of = number == source[:, None]
+        decides = number == (picks.decides - picks.start)[:, None]
+        loose = picks.headline[:, None] & (share < _MUCH)
         complete = number < (sentence.max(dim=1).values)[:, None]
-        known = complete & inside.any(dim=1)[:, None] & (made_of | (share < _MOST))
+        known = complete & inside.any(dim=1)[:, None] & (decides | (share < _MOST))
         allowed = torch.zeros((*share.shape, len(STANCES)), dtype=torch.bool, device=self.device)
-        allowed[..., _AGREE] = made_of & ~edited[:, None]
-        allowed[..., _DISAGREE] = made_of & edited[:, None]
-        allowed[..., _DISCUSS] = ~made_of & (share > 0)
-        allowed[..., _UNRELATED] = ~made_of & (share < _MUCH)
+        allowed[..., _AGREE] = decides & ~edited[:, None]
+        allowed[..., _DISAGREE] = decides & edited[:, None]
+        allowed[..., _DISCUSS] = torch.where(decides, loose, share > 0)
+        allowed[..., _UNRELATED] = ~decides & (share < _MUCH)
         return allowed | ~known[..., None]
 
     def _masked(
