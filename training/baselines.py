@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal, Self
@@ -107,7 +108,7 @@ class Linear:
         if rows:
             marks = np.array([[name in (types[i] or ()) for name in self.scheme.type_ids] for i in rows], dtype=int)
             self.threshold = self._best_threshold(x[rows], marks, [groups[i] for i in rows])
-            self.types.fit(x[rows], marks)
+            self.types = _fit_types(x[rows], marks)
         voices = [single(sentence.voice) for sentence in sentences]
         rows = [i for i, voice in enumerate(voices) if voice is not None]
         if rows:
@@ -120,7 +121,7 @@ class Linear:
         folds = GroupKFold(_FOLDS).split(x, groups=groups)
         scores = np.zeros(marks.shape)
         for fitted, left in folds:
-            scores[left] = OneVsRestClassifier(_regression()).fit(x[fitted], marks[fitted]).predict_proba(x[left])
+            scores[left] = _fit_types(x[fitted], marks[fitted]).predict_proba(x[left])
         found = [f1_score(marks, scores >= t, average="macro", zero_division=0.0) for t in _THRESHOLDS]
         return _THRESHOLDS[int(np.argmax(found))]
 
@@ -202,6 +203,13 @@ class Linear:
 
 def _clean(text: str) -> str:
     return normalise(text, "arabert-v02")
+
+
+def _fit_types(x: csr_matrix, marks: NDArray[np.int_]) -> Any:
+    with warnings.catch_warnings():
+        # A type that a small corpus never has gets the constant answer that the warning announces.
+        warnings.filterwarnings("ignore", message="Label .* is present in all training examples")
+        return OneVsRestClassifier(_regression()).fit(x, marks)
 
 
 def _regression() -> LogisticRegression:

@@ -19,7 +19,7 @@ from models.tagger import EngineName, Tagger
 from training import measures, probes
 from training.articles import LabelledArticle
 from training.baselines import Linear, Majority
-from training.data import Corpus, Loaded, load, source_of
+from training.data import Corpus, Loaded, article_key, load, source_of
 from training.predictions import Answered, Refused, by_tagger
 from training.readers import files
 
@@ -103,7 +103,7 @@ def evaluate(
     other = _tagger(options.against, options) if options.against else None
     scheme = tagger.bundle.scheme
     loaded = [load(corpus, root, scheme=scheme) for corpus in corpora]
-    train = _training(options, corpora, root, scheme) if options.baselines else None
+    train = _training(options, loaded, root, scheme) if options.baselines else None
     floors = _floors(train, scheme, progress) if train else {}
     report = Report({})
     results = []
@@ -138,16 +138,22 @@ def _tagger(bundle: Path, options: Options) -> Tagger:
     return Tagger.load(bundle, engine=options.engine, precision=options.precision)
 
 
-def _training(options: Options, corpora: Sequence[Corpus], root: Path, scheme: Scheme) -> list[Loaded]:
-    """What the baselines learn from."""
+def _training(options: Options, evaluated: Sequence[Loaded], root: Path, scheme: Scheme) -> list[Loaded]:
+    """What the baselines learn from, less every article that they are measured on."""
     named = [source_of(one, split="train") if isinstance(one, Path) else one for one in options.train]
     if not named:
         named = [source_of(SEEDS, split="train")] if SEEDS.is_dir() else []
-        for corpus in corpora:
+        for corpus in (one.corpus for one in evaluated):
             beside = (root / str(corpus.path)).with_name("train.jsonl")
             if corpus.format == "canonical" and corpus.splits is None and beside.is_file():
                 named.append(source_of(beside, split="train"))
-    return [load(corpus, root, scheme=scheme) for corpus in named]
+    train = [load(corpus, root, scheme=scheme) for corpus in named]
+    held = {article_key(article) for article in _articles(evaluated)}
+    for one in train:
+        one.articles = [article for article in one.articles if article_key(article) not in held]
+    if not _articles(train):
+        raise DataError("train: nothing for the baselines to learn from; name labelled articles with --train")
+    return train
 
 
 def _floors(train: Sequence[Loaded], scheme: Scheme, progress: Progress) -> dict[str, Majority | Linear]:

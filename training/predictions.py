@@ -68,7 +68,10 @@ def by_tagger(
             )
             for i, article in enumerate(part)
         ]
-        for article, tags in zip(part, tagger.tag(asked), strict=True):
+        for article, document, tags in zip(part, asked, tagger.tag(asked), strict=True):
+            if isinstance(tags, InputError) and foreign:
+                # Another article's target must not cost this one its place.
+                (tags,) = tagger.tag([replace(document, targets=article.targets)])
             yield Refused(article, str(tags)) if isinstance(tags, InputError) else _answered(article, tags)
 
 

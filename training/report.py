@@ -97,14 +97,14 @@ def print_report(data: Mapping[str, Any], console: Console) -> None:
             console.print(f"[yellow]{bad}[/]")
         console.print(_overview(corpus))
         console.print(_labels(corpus))
-        for line in _findings(corpus):
+        for line in (*_derived(corpus), *_findings(corpus)):
             console.print(line, highlight=False)
     console.print(f"\n[dim]{data['note']}[/]")
 
 
 def _overview(corpus: Mapping[str, Any]) -> Table:
-    table = Table("macro-F1", title=None, box=None, header_style="dim", padding=(0, 2, 0, 0))
-    heads = [head for head, result in corpus["heads"].items() if result["items"]]
+    table = Table("macro-F1", box=None, header_style="dim", padding=(0, 2, 0, 0))
+    heads = [head for head in MAIN if corpus["heads"].get(head, {}).get("items")]
     for head in heads:
         table.add_column(head, justify="right")
     values = [corpus["heads"][head]["macro_f1"] for head in heads]
@@ -122,7 +122,8 @@ def _difference(found: Mapping[str, float] | None) -> str:
     if found is None:
         return ""
     colour = "green" if found["low"] > 0 else "red" if found["high"] < 0 else "dim"
-    return f"[{colour}]{found['difference']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})[/]"
+    difference, low, high = (f"{found[key]:+.3f}".replace("0.", ".", 1) for key in ("difference", "low", "high"))
+    return f"[{colour}]{difference} ({low} to {high})[/]"
 
 
 def _labels(corpus: Mapping[str, Any]) -> Table:
@@ -144,6 +145,15 @@ def _labels(corpus: Mapping[str, Any]) -> Table:
                 end_section=i == len(rows) - 1,
             )
     return table
+
+
+def _derived(corpus: Mapping[str, Any]) -> list[str]:
+    """The heads that follow from the types."""
+    found = {head: corpus["heads"][head] for head in ("primary", "checkable") if head in corpus["heads"]}
+    return [
+        f"{_TITLES[head].lower()}: macro-F1 {_number(one['macro_f1']['value'])}, accuracy {_number(one['accuracy'])}"
+        for head, one in found.items()
+    ]
 
 
 def _findings(corpus: Mapping[str, Any]) -> list[str]:
