@@ -99,7 +99,12 @@ def _version() -> str:
 def _set_limits(schemas: dict[str, Any], settings: Settings) -> None:
     """State the limits where a generator of clients (or of test cases) looks for them."""
     tag, batch = schemas["TagRequest"]["properties"], schemas["BatchRequest"]["properties"]
-    batch["articles"]["items"] = {"$ref": _REF.format(model="TagRequest")}
+    batch["articles"]["items"] = {
+        "anyOf": [
+            {"$ref": _REF.format(model="TagRequest")},
+            {"description": "anything else is answered with an error in its place"},
+        ]
+    }
     batch["articles"]["maxItems"] = settings.max_articles
     for name in ("sentences", "spans"):
         tag[name] |= {"minItems": 1, "maxItems": settings.max_sentences}
@@ -110,8 +115,8 @@ def _set_limits(schemas: dict[str, Any], settings: Settings) -> None:
         text |= {"maxLength": settings.max_text, "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}
     tag["sentences"]["items"] |= {"maxLength": settings.max_text, "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}
     schemas["TagRequest"]["oneOf"] = [
-        {"required": ["text"]},
-        {"required": ["sentences"], "not": {"required": ["spans"]}},
+        {"required": ["text"], "not": {"required": ["sentences"]}},
+        {"required": ["sentences"], "not": {"anyOf": [{"required": ["text"]}, {"required": ["spans"]}]}},
     ]
 
 

@@ -57,9 +57,17 @@ class _Stop(FailFast):
     __hash__ = object.__hash__
 
 
-Text = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1), BeforeValidator(_text)]
 Texts = Annotated[list[Text], _Stop()]
-Span = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)]
+
+
+def _whole(value: Any) -> Any:
+    # To JSON, and so to the OpenAPI document, 5.0 is the integer 5.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Offset = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
+Span = Annotated[list[Offset], Field(min_length=2, max_length=2)]
 
 
 class _Strict(BaseModel):

@@ -213,7 +213,7 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "span blank": ({"text": "أ  ب", "spans": [[0, 1], [1, 3]]}, "spans[1]"),
     "span triple": ({"text": TEXT, "spans": [[0, 1, 2]]}, "spans[0]"),
     "span bool": ({"text": TEXT, "spans": [[False, True]]}, "spans[0][0]"),
-    "span float": ({"text": TEXT, "spans": [[0, 1.0]]}, "spans[0][1]"),
+    "span float": ({"text": TEXT, "spans": [[0, 1.5]]}, "spans[0][1]"),
     "title empty": ({"text": TEXT, "title": " "}, "title"),
     "title null": ({"text": TEXT, "title": None}, "title"),
     "targets text": ({"text": TEXT, "targets": "a"}, "targets"),

@@ -1,0 +1,57 @@
+"""Writes the golden files of the service: `python -m tests.service.golden`; the diff is the review.
+
+openapi.json, and for `text`, `sentences` and `spans` one request with the reply of the shipped bundle.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from models.bundle import SHIPPED
+from service.openapi import document
+from service.settings import Settings
+from tests.service.process import running
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+_TEXT = (
+    "أغلقت بلدية النهر صباح الأحد الجسر القديم أمام السيارات بعد ظهور تشققات فيه. وقال مدير الأشغال سالم الحداد "
+    "إن عدد المركبات التي تعبره كل يوم تجاوز ثلاثين ألفا. هل يصمد الجسر حتى الصيف؟"
+)
+_TARGETS = ["الجسر القديم آيل للسقوط.", "سيُفتتح الجسر الجديد قبل الصيف."]
+REQUESTS: dict[str, dict[str, Any]] = {
+    "text": {"id": "golden-text", "text": _TEXT, "targets": _TARGETS, "scores": True},
+    "sentences": {
+        "id": "golden-sentences",
+        "title": "بلدية النهر تغلق الجسر القديم",
+        "sentences": _TEXT.split(". "),
+        "default_target": True,
+    },
+    "spans": {
+        "id": "golden-spans",
+        "text": f"🚩 {_TEXT}",
+        "spans": [[0, 2], [3, 30], [31, 120]],
+        "targets": _TARGETS[:1],
+        "offset_unit": "utf16",
+        "context": False,
+    },
+}
+
+
+def main() -> None:
+    write("openapi.json", document(Settings.load()))
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder), QAWL_BUNDLE=SHIPPED) as server:
+        fingerprint = server.client.get("/v1/model").json()["fingerprint"]
+        for name, request in REQUESTS.items():
+            reply = server.client.post("/v1/tag", json=request).raise_for_status().json()
+            write(f"http_{name}.json", {"fingerprint": fingerprint, "request": request, "reply": reply})
+
+
+def write(name: str, data: Any) -> None:
+    (GOLDEN / name).write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
