@@ -35,7 +35,8 @@ class Counted:
     """One corpus in figures; lengths are words a sentence: median, 90th percentile, longest.
 
     `windows` is how many windows one pass over the articles takes with an empty target, and `with_targets`
-    how many more their targets take.
+    how many more their targets take. `skipped` rows are left out by the corpus's own declaration, `left_out`
+    articles because another split has them.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Counted:
     sentences: int
     targets: int
     problems: int
+    skipped: int
     left_out: int
     lengths: tuple[int, int, int]
     windows: int
@@ -162,6 +164,7 @@ def _count(one: Loaded, scheme: Scheme, windows: Windows, lengths: _Lengths) -> 
         sentences=len(sentences),
         targets=sum(len(article.targets) for article in one.articles),
         problems=len(one.problems),
+        skipped=one.skipped,
         left_out=len(one.shared),
         lengths=(int(np.percentile(sizes, 50)), int(np.percentile(sizes, 90)), max(sizes)),
         windows=own,
@@ -261,14 +264,17 @@ def print_checked(checked: Checked, console: Console) -> None:
     sizes = Table("corpus", "split", box=None, header_style="dim", padding=(0, 2, 0, 0))
     for column in ("rows", "articles", "sentences", "targets", "words p50/p90/max", "windows", "+ targets", "problems"):
         sizes.add_column(column, justify="right")
-    sizes.add_column("left out", justify="right")
+    for column in ("skipped", "left out"):
+        sizes.add_column(column, justify="right")
     about = "~" if checked.estimated else ""
     for one in checked.corpora:
         figures = (one.rows, one.articles, one.sentences, one.targets)
         lengths = "/".join(map(str, one.lengths))
         windows = (f"{about}{one.windows}", f"{about}{one.with_targets}")
         problems = f"[red]{one.problems}[/]" if one.problems else "0"
-        sizes.add_row(one.name, one.split, *map(str, figures), lengths, *windows, problems, str(one.left_out))
+        sizes.add_row(
+            one.name, one.split, *map(str, figures), lengths, *windows, problems, str(one.skipped), str(one.left_out)
+        )
     console.print(sizes)
     for head, labels in (("types", None), ("voice", VOICES), ("stance", STANCES)):
         _print_labels(checked, head, labels, console)

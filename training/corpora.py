@@ -93,7 +93,8 @@ class Corpus(Strict):
     `split` says what the corpus is for (`train`, `dev`, `test`); with `splits`, a JSON file of
     `{split: [ids]}`, only the articles listed under it are taken. Articles are kept by id prefix with
     `keep`, left out with `drop`, and weighed by `weight` times the weight of the longest matching prefix in
-    `weights`. `drop_shared` leaves out training articles that also stand in another split, instead of
+    `weights`. Rows of the pairs and sentences formats whose label is in `skip` are left out on purpose and
+    counted. `drop_shared` leaves out training articles that also stand in another split, instead of
     refusing the run. `quoted` says whether csv and tsv fields may stand in quotation marks. `licence` and
     `url` are for the model card.
     """
@@ -114,6 +115,7 @@ class Corpus(Strict):
     keep: list[Name] = []
     drop: list[Name] = []
     drop_shared: bool = False
+    skip: list[Name] = []
     compose: Compose | None = None
     quoted: bool = True
     licence: str | None = None

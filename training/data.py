@@ -24,7 +24,7 @@ ARTICLES, SPLITS = "articles.jsonl", "splits.json"
 
 @dataclass(slots=True)
 class Loaded:
-    """A corpus as read: its articles, what could not be used, and how many rows there were.
+    """A corpus as read: its articles, what could not be used, and how many rows there were, and were skipped.
 
     `shared` are the ids of training articles that were left out because another split has them too.
     """
@@ -33,6 +33,7 @@ class Loaded:
     articles: list[LabelledArticle] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     rows: int = 0
+    skipped: int = 0
     shared: list[str] = field(default_factory=list)
 
 
@@ -175,6 +176,9 @@ def _pairs(rows: Iterator[Row], loaded: Loaded, scheme: Scheme) -> list[Labelled
     groups: dict[tuple[str, ...], list[LabelledArticle]] = {}
     for row in rows:
         try:
+            if formats.is_skipped(row, loaded.corpus):
+                loaded.skipped += 1
+                continue
             article = formats.convert_pair(row, loaded.corpus, scheme)
             group = formats.group_of(row, loaded.corpus)
         except formats.RowError as error:

@@ -103,11 +103,21 @@ def answers(label: object, corpus: Corpus, field: str) -> Answers:
     return corpus.labels[name]
 
 
-def label_answers(data: dict[str, Any], corpus: Corpus, fields: Fields) -> Answers:
-    """What the row's label allows; several label fields are joined by `/`."""
+def label_of(data: dict[str, Any], fields: Fields) -> tuple[str, str]:
+    """The row's label and its field's name; several label fields are joined by `/`."""
     names = [fields.label] if isinstance(fields.label, str) else fields.label or []
-    label = "/".join(str(need(data, name)) for name in names)
-    return answers(label, corpus, "/".join(names))
+    return "/".join(str(need(data, name)) for name in names), "/".join(names)
+
+
+def label_answers(data: dict[str, Any], corpus: Corpus, fields: Fields) -> Answers:
+    """What the row's label allows."""
+    label, field = label_of(data, fields)
+    return answers(label, corpus, field)
+
+
+def is_skipped(row: Row, corpus: Corpus) -> bool:
+    """Whether the corpus leaves rows with this label out on purpose."""
+    return bool(corpus.skip) and label_of(row.data, fields_of(corpus))[0] in corpus.skip
 
 
 def labelled(text: str, allowed: Answers, scheme: Scheme, stances: Sequence[Allowed | None] = ()) -> LabelledSentence:
