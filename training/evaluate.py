@@ -209,6 +209,22 @@ def _corpus(
         "shortcuts": probes.shortcuts(answered, scheme, _articles(train or [])),
         "documents": probes.documents(answered),
     }
+    rivals = _rivals(articles, name, tagger, other, floors, options, progress)
+    result["beside"] = {rival: _beside(answered, theirs, scheme) for rival, theirs in rivals.items()}
+    report.hardest += _with_texts(answered, result["hardest"], name)
+    return result
+
+
+def _rivals(
+    articles: Sequence[LabelledArticle],
+    name: str,
+    tagger: Tagger,
+    other: Tagger | None,
+    floors: dict[str, Majority | Linear],
+    options: Options,
+    progress: Progress,
+) -> dict[str, list[Answered]]:
+    """The answers of everything that the bundle is compared with."""
     rivals: dict[str, list[Answered]] = {}
     if options.alone and any(len(article.sentences) > 1 for article in articles):
         progress(f"{name}: tagging each sentence alone")
@@ -218,9 +234,7 @@ def _corpus(
         rivals["against"] = _tag(other, articles)[0]
     for floor, system in floors.items():
         rivals[floor] = system.answer(articles)
-    result["beside"] = {rival: _beside(answered, theirs, scheme) for rival, theirs in rivals.items()}
-    report.hardest += _with_texts(answered, result["hardest"], name)
-    return result
+    return rivals
 
 
 def _tag(
