@@ -143,7 +143,7 @@ def _spread(job: Job, units: list[Unit], address: str, make_worker: MakeWorker) 
         raise ConfigError('--ray needs Ray: pip install "qawl[bulk]"') from error
     if not ray.is_initialized():
         root = str(Path(__file__).resolve().parents[1])
-        env = {"env_vars": {"PYTHONPATH": root, "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}}
+        env = {"env_vars": {"PYTHONPATH": root}}
         try:
             ray.init(None if address == "local" else address, runtime_env=env, log_to_driver=False)
         except (ConnectionError, ValueError) as error:
@@ -153,10 +153,11 @@ def _spread(job: Job, units: list[Unit], address: str, make_worker: MakeWorker) 
     cores = job.threads or max(1, min([_CORES, *(n for n in nodes if n)]))
     actors = max(1, sum(n // cores for n in nodes))
     started, done = time.monotonic(), 0
-    rows = ray.data.from_items([{"unit": unit.number} for unit in units], override_num_blocks=len(units)).map_batches(
+    items = [{"number": unit.number, "files": [str(path) for path in unit.files]} for unit in units]
+    rows = ray.data.from_items(items, override_num_blocks=len(units)).map_batches(
         TagUnits,
         batch_size=None,
-        fn_constructor_args=(replace(job, threads=cores), {unit.number: unit for unit in units}, make_worker),
+        fn_constructor_args=(replace(job, threads=cores), make_worker),
         num_cpus=cores,
         num_gpus=1 if job.engine == "torch" else None,
         compute=ActorPoolStrategy(size=min(actors, len(units)), max_tasks_in_flight_per_actor=2),
@@ -173,15 +174,16 @@ def _spread(job: Job, units: list[Unit], address: str, make_worker: MakeWorker) 
 class TagUnits:
     """An actor: a warm bundle, and the units that come."""
 
-    def __init__(self, job: Job, units: dict[int, Unit], make_worker: MakeWorker) -> None:
-        self._job, self._units = job, units
-        # Several threads share the bundle, so that the engine's threads never wait for the tokeniser.
-        self._worker = make_worker(job, [path for unit in units.values() for path in unit.files])
+    def __init__(self, job: Job, make_worker: MakeWorker) -> None:
+        self._job = job
+        self._worker = make_worker(job, ())
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Tag the units of a batch; `sentences` of each."""
-        outcomes = [tag_unit(self._job, self._units[int(number)], self._worker) for number in batch["unit"]]
-        return {"unit": batch["unit"], "sentences": np.array([outcome.sentences for outcome in outcomes])}
+        pairs = zip(batch["number"], batch["files"], strict=True)
+        units = [Unit(int(number), tuple(Path(file) for file in files)) for number, files in pairs]
+        outcomes = [tag_unit(self._job, unit, self._worker) for unit in units]
+        return {"number": batch["number"], "sentences": np.array([outcome.sentences for outcome in outcomes])}
 
 
 def tag_unit(job: Job, unit: Unit, worker: Worker) -> Outcome:

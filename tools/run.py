@@ -106,7 +106,7 @@ def run(job: Job) -> int:
 
 
 def worker_for(job: Job, files: Sequence[Path]) -> Worker:
-    """A service, or the Tagger: one thread a core, or all cores on one batch when there is only one."""
+    """A service, or the Tagger: one thread a core, or all cores on one batch when `files` make only one."""
     if job.url is not None:
         from qawl import Client
 
@@ -296,5 +296,5 @@ def _workers(job: Job, files: Sequence[Path]) -> int:
     if job.engine == "torch":
         # One batch is tokenised while the GPU runs the other.
         return 2
-    one = len(files) <= _BATCH_ARTICLES and all(path == STDIN or path.suffix in readers.TEXT for path in files)
+    one = 0 < len(files) <= _BATCH_ARTICLES and all(path == STDIN or path.suffix in readers.TEXT for path in files)
     return 1 if one else _cores(job)

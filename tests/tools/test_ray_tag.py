@@ -56,7 +56,7 @@ EVERY = [f"{f}-{i}" for f in range(8) for i in range(40)]
 def test_node_that_dies_loses_nothing_and_repeats_nothing(inputs: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray")
     command = [sys.executable, "-m", "tests.tools.ray_cluster", str(inputs), str(tmp_path / "out")]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout.splitlines()[-1])
     assert (told["codes"], told["nodes"]) == ([0], 2)
