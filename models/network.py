@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
 from models import bert
 from models.engines import Heads
@@ -119,17 +118,23 @@ def head_losses(logits: Tensor, answers: Answers, heads: Heads) -> dict[str, tup
     return losses
 
 
-def load_encoder(name: str, *, revision: str | None = None, token_types: int | None = None) -> PreTrainedModel:
+def load_encoder(
+    name: str, *, revision: str | None = None, token_types: int | None = None, dropout: float | None = None
+) -> PreTrainedModel:
     """Any Hugging Face encoder by hub name or path, with `token_types` rows of token-type embeddings.
 
-    Rows beyond the checkpoint's start as copies of its last two (target, article).
+    Rows beyond the checkpoint's start as copies of its last two (target, article). `dropout` replaces the
+    checkpoint's own on hidden states and goes with none on attention, whose fast kernels know no dropout.
 
     Raises:
         ConfigError: the name cannot be loaded, or the encoder has no token types to extend.
 
     """
     try:
-        encoder: PreTrainedModel = AutoModel.from_pretrained(name, revision=revision)
+        config = AutoConfig.from_pretrained(name, revision=revision)
+        if dropout is not None:
+            set_dropout(config, dropout)
+        encoder: PreTrainedModel = AutoModel.from_pretrained(name, revision=revision, config=config)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"encoder: {name}: not a checkpoint that transformers can load ({reason})") from error
@@ -153,11 +158,11 @@ def drop_pooler(encoder: PreTrainedModel) -> PreTrainedModel:
     return encoder
 
 
-def encoder_token_types(name: str | Path, revision: str | None = None) -> int:
-    """How many token types the encoder tells apart: 0 where its shape has none."""
-    config = AutoConfig.from_pretrained(name, revision=revision)
-    size = int(getattr(config, "type_vocab_size", 0) or 0)
-    return size if size >= 2 else 0
+def set_dropout(config: PreTrainedConfig, dropout: float) -> None:
+    """Dropout on the hidden states and none on attention, in the configs that call them so."""
+    for name, value in (("hidden_dropout_prob", dropout), ("attention_probs_dropout_prob", 0.0)):
+        if hasattr(config, name):
+            setattr(config, name, value)
 
 
 def _extend_token_types(encoder: PreTrainedModel, count: int) -> None:

@@ -136,13 +136,18 @@ class OwnType(Strict):
 
 
 class Run(Strict):
-    """A whole run. Paths are relative to the TOML's own folder."""
+    """A whole run. Paths are relative to the TOML's own folder.
+
+    `half_weights` rounds the trained weights to half precision, which halves model.safetensors; all engines run the
+    rounded weights.
+    """
 
     name: Name
     version: Name
     output: Name
     licence: Name
     licence_file: Name | None = None
+    half_weights: bool = False
     seeds: Annotated[list[int], Field(min_length=1)] = [13]
     corpora: Annotated[list[Corpus], Field(min_length=1)]
     types: list[OwnType] = []

@@ -11,7 +11,7 @@ from tokenizers import AddedToken, Tokenizer
 from transformers import AutoTokenizer, BertConfig, BertModel, PreTrainedModel
 
 from models.errors import ConfigError
-from models.network import load_encoder
+from models.network import load_encoder, set_dropout
 from models.text import SPECIAL_TOKENS
 from models.windows import WindowSpec
 from training.config import Encoder, Windows
@@ -31,10 +31,11 @@ class Source:
     spec: WindowSpec
     folder: str | None
 
-    def build(self) -> PreTrainedModel:
+    def build(self, dropout: float = 0.1) -> PreTrainedModel:
         """A fresh encoder: pretrained weights, or random ones from torch's current seed."""
         if self.folder is not None:
-            return load_encoder(self.folder, revision=self.encoder.revision, token_types=self.spec.token_types or None)
+            types = self.spec.token_types or None
+            return load_encoder(self.folder, revision=self.encoder.revision, token_types=types, dropout=dropout)
         shape = self.encoder.scratch
         assert shape is not None
         config = BertConfig(
@@ -47,6 +48,7 @@ class Source:
             type_vocab_size=max(2, self.spec.token_types),
             pad_token_id=self.spec.pad,
         )
+        set_dropout(config, dropout)
         return BertModel(config, add_pooling_layer=False)
 
 

@@ -30,6 +30,8 @@ from training.trainer import make_trainer, readings_a_step
 
 log = logging.getLogger(__name__)
 
+SHOWN_PROBLEMS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -77,8 +79,10 @@ def prepare(run: Run, root: Path) -> Prepared:
     scheme = run.scheme()
     loaded = load_splits(run.corpora, root, scheme=scheme)
     for one in loaded:
-        for problem in one.problems:
+        for problem in one.problems[:SHOWN_PROBLEMS]:
             log.warning("%s", problem)
+        if one.problems:
+            log.warning("%s: %d bad rows are left out; qawl data check lists them", one.corpus.name, len(one.problems))
     normalise = NORMALISERS[run.encoder.normaliser]
     train_articles, dev_articles = (_of_split(loaded, split) for split in ("train", "dev"))
     texts = (normalise(text) for article in train_articles for text in texts_of(article))
@@ -120,7 +124,8 @@ def fit_network(
     run = prepared.run
     set_seed(seed)
     heads = Heads(len(prepared.scheme.types))
-    network = Network(prepared.source.build(), heads, prepared.source.spec, run.optimisation.dropout)
+    dropout = run.optimisation.dropout
+    network = Network(prepared.source.build(dropout), heads, prepared.source.spec, dropout)
     reads = readings(prepared, articles, seed)
     neutral = Calibration.neutral(prepared.scheme)
 
