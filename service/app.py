@@ -91,7 +91,7 @@ class GuardedService(Service[Any]):  # type: ignore[misc]
         app = cast("Starlette", super().to_asgi(is_main))
         # Ours knows when a request came in and may be shorter; BentoML's keeps a timer per request till it ends.
         app.user_middleware = [m for m in app.user_middleware if cast("object", m.cls) is not TimeoutMiddleware]
-        return Guard(app, self.runtime.settings)
+        return Guard(app, self.runtime.settings, lambda: self.runtime.draining)
 
 
 def create_service(settings: Settings, tagger: Tagger | None = None) -> GuardedService:

@@ -14,7 +14,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -71,9 +71,10 @@ class _Gone(Exception):
 class Guard:
     """An ASGI application around another."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, is_draining: Callable[[], bool] = lambda: False) -> None:
         self._app = app
         self._settings = settings
+        self._is_draining = is_draining
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +92,11 @@ class Guard:
         now = asyncio.get_running_loop().time()
         call = Call(_request_id(headers), now + self._settings.deadline_seconds, self._settings)
         enter(call)
-        reply = _Reply(send, call, scope["path"], self._cors(headers))
+        extra = self._cors(headers)
+        if self._is_draining():
+            # The client's next request then takes another connection, to whoever serves by then.
+            extra["connection"] = "close"
+        reply = _Reply(send, call, scope["path"], extra)
         try:
             await self._answer(scope, headers, receive, reply)
         except _Gone:
@@ -221,7 +226,7 @@ class Guard:
 class _Reply:
     """The sending side of one exchange: adds headers, puts the envelope in place of any error body."""
 
-    def __init__(self, send: Send, call: Call, path: str, cors: dict[str, str]) -> None:
+    def __init__(self, send: Send, call: Call, path: str, extra: dict[str, str]) -> None:
         self._send = send
         self.call = call
         self.status = 0
@@ -231,10 +236,10 @@ class _Reply:
             **_HEADERS,
             "content-security-policy": PAGE_POLICY if is_page else API_POLICY,
             "cache-control": "no-cache" if is_page else "no-store",
-            **cors,
+            **extra,
             "x-request-id": call.rid,
         }
-        self._cors = cors
+        self._extra = extra
         self._failed: int | None = None
 
     async def send(self, message: Message) -> None:
@@ -265,7 +270,7 @@ class _Reply:
         """Answer OPTIONS, a browser's preflight or not."""
         allowed = ", ".join((*methods, "OPTIONS"))
         headers = {"allow": allowed, "content-length": "0"}
-        if "access-control-allow-origin" in self._cors:
+        if "access-control-allow-origin" in self._extra:
             headers |= {
                 "access-control-allow-methods": allowed,
                 "access-control-allow-headers": _ASKABLE,

@@ -47,6 +47,7 @@ class Runtime:
     def __init__(self, settings: Settings, tagger: Tagger | None = None) -> None:
         self.settings = settings
         self.ready = False
+        self.draining = False
         self._tagger = tagger
         self._handlers: Handlers | None = None
         self._batcher: Batcher | None = None
@@ -111,7 +112,7 @@ class Runtime:
                 return
 
             def drain(number: int, frame: FrameType | None) -> None:
-                self.ready = False
+                self.ready, self.draining = False, True
                 signal.signal(signal.SIGTERM, close)
                 loop.call_soon_threadsafe(loop.call_later, self.settings.drain_seconds, close, number, None)
 
