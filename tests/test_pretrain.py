@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tomli_w
 import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
@@ -401,6 +402,23 @@ def test_a_wrong_config_is_one_sentence(write_config: Callable[..., Path], chang
 def test_a_gpu_run_without_a_gpu_says_so():
     with pytest.raises(ConfigError, match=r"run\.device: cuda: no such device here"):
         pretrain(CONFIGS / "pretrain-gpu-6x384.toml")
+
+
+@pytest.mark.parametrize("name", ["gpu-6x384", "gpu-12x384"])
+def test_the_gpu_recipes_run_on_a_cpu_too(folder: Path, name: str):
+    text = (CONFIGS / f"pretrain-{name}.toml").read_text(encoding="utf-8")
+    run = tomllib.loads(text)
+    seeds = Path(__file__).parent.parent / "seeds" / "articles.jsonl"
+    run["data"] |= {"sources": [{"path": str(seeds), "share": 1.0}], "shards": "shards", "vocabulary": 700}
+    run["data"]["held_out_every"] = 10
+    run["stages"] = [stage | {"rows": 2} for stage in run["stages"]]
+    run["schedule"]["minutes"] = 0.1
+    run["run"] |= {"output": name, "device": "cpu", "compile": False, "threads": 1, "evaluate_rows": 2}
+    path = folder / f"{name}.toml"
+    path.write_text(tomli_w.dumps(run), encoding="utf-8")
+    encoder = pretrain(path, clock=Ticks())
+    assert AutoModel.from_pretrained(encoder).config.hidden_size == 384
+    assert log_of(encoder, "held-out")[-1]["step"] == 6
 
 
 @pytest.mark.parametrize("name", ["cpu", "debug", "gpu-6x384", "gpu-12x384"])
