@@ -283,6 +283,12 @@ def test_grouped_rows_are_one_article_with_nested_fields(tmp_path):
     assert (first.id, second.id) == ("1", "2")
 
 
+def test_skipped_labels_are_counted_and_are_no_problem(tmp_path):
+    write_lines(tmp_path / "a.jsonl", [{**ROWS[0], "label": label} for label in (AGREE, "unclear", DISAGREE)])
+    loaded = load(corpus(path="a.jsonl", skip=["unclear"]), tmp_path)
+    assert (loaded.rows, loaded.skipped, len(loaded.articles), loaded.problems) == (3, 1, 2, [])
+
+
 def test_prefixes_keep_drop_and_weigh(tmp_path):
     write_lines(tmp_path / "a.jsonl", [article(id=name) for name in ("00-1", "00-2", "01-1", "02-1")])
     declared = corpus(path="a.jsonl", format="canonical", drop=["00-2"], weight=2.0, weights={"0": 0.5, "01": 0.1})
