@@ -37,7 +37,7 @@ STATUS: dict[Code, int] = {
 _CODES: dict[int, Code] = {status: code for code, status in STATUS.items()}
 
 MAX_DETAILS = 20
-# 20 details of these lengths, each character escaped at worst to six, stay under 4 KB with the envelope.
+MAX_BYTES = 4096
 _MAX_FIELD, _MAX_MESSAGE = 40, 110
 
 
@@ -79,7 +79,10 @@ class ApiError(Exception):
 
     def envelope(self, rid: str) -> bytes:
         """The reply's body, under 4 KB."""
-        return json.dumps({"error": self.body(rid)}).encode()
+        body = self.body(rid)
+        while len(data := json.dumps({"error": body}).encode()) >= MAX_BYTES:
+            body["details"].pop()
+        return data
 
 
 def queue_full(seconds: int, message: str) -> ApiError:
