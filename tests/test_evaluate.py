@@ -6,7 +6,7 @@ import json
 import math
 
 import pytest
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score  # type: ignore[import-untyped]
 
 from models.errors import DataError
 from models.labels import NONE, SCHEME, STANCES, VOICES, ClaimType, Stance, Voice
@@ -210,8 +210,7 @@ def test_the_figures_are_those_of_the_served_tags(report, tiny_tagger, dev):
 
 
 def test_the_report_holds_no_text(report, tmp_path, dev):
-    report.write_json(tmp_path / "report.json")
-    written = (tmp_path / "report.json").read_text(encoding="utf-8")
+    written = report.to_json()
     assert json.loads(written) == report.data
     for article in dev:
         for text in (*article.targets, *(s.text for s in article.sentences)):

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.float64]
+Values = NDArray[np.floating[Any]]
 
 RESAMPLES = 1000
 BINS = 10
@@ -225,32 +227,32 @@ class Calibration:
     items: int
 
 
-def nll(probabilities: Floats, gold: NDArray[np.int64]) -> float:
+def nll(probabilities: Values, gold: NDArray[np.int64]) -> float:
     """Mean of -log p(gold); `probabilities` is (items, labels), `gold` holds label places."""
     chosen = probabilities[np.arange(len(gold)), gold]
     return float(-np.log(np.clip(chosen, 1e-12, 1.0)).mean())
 
 
-def brier(probabilities: Floats, gold: NDArray[np.int64]) -> float:
+def brier(probabilities: Values, gold: NDArray[np.int64]) -> float:
     """Mean squared distance to the one-hot truth, summed over labels (0 to 2)."""
     truth = np.eye(probabilities.shape[1])[gold]
     return float(((probabilities - truth) ** 2).sum(axis=1).mean())
 
 
-def equal_mass_bins(confidence: Floats, correct: Floats, bins: int = BINS) -> tuple[Bin, ...]:
+def equal_mass_bins(confidence: Values, correct: Values, bins: int = BINS) -> tuple[Bin, ...]:
     """Items sorted by confidence and cut into `bins` parts of equal size (fewer when items are few)."""
     order = np.argsort(confidence, kind="stable")
     parts = [part for part in np.array_split(order, bins) if len(part)]
     return tuple(Bin(float(confidence[p].mean()), float(correct[p].mean()), len(p)) for p in parts)
 
 
-def ece(confidence: Floats, correct: Floats, bins: int = BINS) -> float:
+def ece(confidence: Values, correct: Values, bins: int = BINS) -> float:
     """Expected calibration error over bins of equal mass."""
     parts = equal_mass_bins(confidence, correct, bins)
     return sum(part.items * abs(part.confidence - part.accuracy) for part in parts) / max(len(confidence), 1)
 
 
-def perfect_ece(confidence: Floats, bins: int = BINS, *, draws: int = 200, seed: int = 0) -> tuple[float, float]:
+def perfect_ece(confidence: Values, bins: int = BINS, *, draws: int = 200, seed: int = 0) -> tuple[float, float]:
     """Mean and 95th percentile of the error that a perfectly calibrated head would show here by chance."""
     rng = np.random.default_rng(seed)
     drawn = [
@@ -259,14 +261,14 @@ def perfect_ece(confidence: Floats, bins: int = BINS, *, draws: int = 200, seed:
     return float(np.mean(drawn)), float(np.percentile(drawn, 95))
 
 
-def softmax_calibration(probabilities: Floats, gold: NDArray[np.int64]) -> Calibration:
+def softmax_calibration(probabilities: Values, gold: NDArray[np.int64]) -> Calibration:
     """Calibration of a single-answer head by the confidence in its answer."""
     confidence = probabilities.max(axis=1)
     correct = (probabilities.argmax(axis=1) == gold) * 1.0
     return _calibration(nll(probabilities, gold), brier(probabilities, gold), confidence, correct)
 
 
-def binary_calibration(probabilities: Floats, truth: Floats) -> Calibration:
+def binary_calibration(probabilities: Values, truth: Values) -> Calibration:
     """Calibration of yes-or-no answers; both of shape (items,), `truth` 0 or 1."""
     both = np.stack([1 - probabilities, probabilities], axis=1)
     gold = truth.astype(np.int64)
@@ -274,7 +276,7 @@ def binary_calibration(probabilities: Floats, truth: Floats) -> Calibration:
     return _calibration(nll(both, gold), half_brier, probabilities, truth)
 
 
-def _calibration(nll_: float, brier_: float, confidence: Floats, correct: Floats) -> Calibration:
+def _calibration(nll_: float, brier_: float, confidence: Values, correct: Values) -> Calibration:
     mean, high = perfect_ece(confidence)
     return Calibration(
         nll=nll_,
@@ -297,7 +299,7 @@ class ThresholdPoint:
     f1: float
 
 
-def threshold_curve(probabilities: Floats, truth: Floats, thresholds: Sequence[float]) -> tuple[ThresholdPoint, ...]:
+def threshold_curve(probabilities: Values, truth: Values, thresholds: Sequence[float]) -> tuple[ThresholdPoint, ...]:
     """Precision, recall and F1 of the answers at or above each threshold; inputs of shape (items,)."""
     points = []
     for threshold in thresholds:
