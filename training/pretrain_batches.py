@@ -258,8 +258,8 @@ class Sampler:
 
     def _positions(self, length: int, generator: torch.Generator) -> Tensor:
         """From 0 in half of the batches, else from anywhere, so that short rows train every position."""
-        shift = self._rand(generator, 2) * (self.positions - length + 1)
-        first = torch.where(shift[0] * 2 < self.positions - length + 1, 0, shift[1].long())
+        luck, place = self._rand(generator, 2)
+        first = torch.where(luck < 0.5, 0, (place * (self.positions - length + 1)).long())
         return first + torch.arange(length, device=self.device)
 
     def _types(self, ids: Tensor, heads: Tensor) -> Tensor:

@@ -180,7 +180,7 @@ def prepare(data: Data) -> tuple[Tokenizer, list[Shard], list[Shard]]:
     wanted = _fingerprint(data)
     if not mark.is_file() or json.loads(mark.read_text(encoding="utf-8")) != wanted:
         folder.mkdir(parents=True, exist_ok=True)
-        for stale in folder.glob("*.npz"):
+        for stale in (*folder.glob("*.npz"), *folder.glob("*.npy")):  # the shards, and the vectors made of them
             stale.unlink()
         _build(data, folder)
         mark.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
