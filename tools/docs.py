@@ -33,7 +33,8 @@ def cli_page() -> str:
     from tools.cli import app
 
     command = get_command(app)
-    with typer.Context(command, info_name="qawl") as context:
+    context = typer.Context(command, info_name="qawl")
+    with context:
         text = get_docs_for_click(obj=command, ctx=context, name="qawl")
     text = re.sub(r"^# `qawl`\n", "# The command line\n", text)
     return f"<!-- Made by `python -m tools.docs`; do not edit. -->\n\n{text.strip()}\n"

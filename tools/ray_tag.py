@@ -149,7 +149,7 @@ def _spread(job: Job, units: list[Unit], address: str, make_worker: MakeWorker) 
         except (ConnectionError, ValueError) as error:
             raise ConfigError(f"--ray {address}: no cluster there: {error}") from error
     ray.data.DataContext.get_current().enable_progress_bars = False
-    nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     cores = job.threads or max(1, min([_CORES, *(n for n in nodes if n)]))
     actors = max(1, sum(n // cores for n in nodes))
     started, done = time.monotonic(), 0
