@@ -32,8 +32,8 @@ class OnnxEngine:
         options.intra_op_num_threads = threads or usable_cores()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # Threads that spin while they wait take the cores from whoever else serves on them.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Threads spin between a run's operators, which is quick, but not after it: the cores are others' too.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         try:
             self._session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         except Exception as error:
