@@ -66,6 +66,7 @@ def test_polarity_counts_only_targets_with_both_sides():
     gold = [[AGREE, AGREE], [DISAGREE, AGREE], [AGREE, DISCUSS], [UNRELATED, UNRELATED]]
     given = [[AGREE, DISAGREE], [AGREE, DISAGREE], [DISCUSS, AGREE], [AGREE, AGREE]]
     found = probes.polarity([answered(gold, given)])
+    assert found is not None
     # The third sentence said discuss, with both sides equally likely: a tie goes to agree.
     assert (found.targets, found.sentences) == (1, 3)
     assert found.accuracy.value == pytest.approx(2 / 3)
@@ -83,6 +84,7 @@ def test_contrast_follows_the_agreements_that_were_found():
         [AGREE, UNRELATED, UNRELATED, AGREE],
     ]
     found = probes.contrast([answered(gold, given)])
+    assert found is not None
     assert (found.sentences, found.found) == (4, 3 / 4)
     assert found.turned == pytest.approx(2 / 3)
     assert found.both.value == pytest.approx(2 / 4)
@@ -104,6 +106,7 @@ def test_one_side_per_target_flattens_to_the_likelier_side():
 def test_false_alarms_are_per_thousand_readings():
     one = answered([[AGREE]] * 4, [[AGREE]] * 4, foreign=((AGREE, UNRELATED), (DISAGREE, UNRELATED)) * 2)
     found = probes.alarms([one])
+    assert found is not None
     assert (found.sentences, found.agree_per_1000, found.disagree_per_1000) == (8, 250, 250)
     assert probes.alarms([answered([[AGREE]], [[AGREE]])]) is None
 
@@ -130,6 +133,7 @@ def test_document_stances_are_scored_where_the_corpus_has_them():
             answered([[AGREE]], [[AGREE]], document=document(AGREE), document_stances=gold(DISCUSS, UNRELATED)),
         ]
     )
+    assert found is not None
     assert (found["items"], found["accuracy"], found["mixed"]) == (2, 0.5, 1)
     assert probes.documents([answered([[AGREE]], [[AGREE]])]) is None
 
@@ -140,9 +144,11 @@ def test_document_stances_are_scored_where_the_corpus_has_them():
 def test_partial_labels_count_apart():
     gold = [[AGREE], [(DISCUSS, UNRELATED)], [(DISCUSS, UNRELATED)]]
     result = measures.head_result([answered(gold, [[AGREE], [DISCUSS], [AGREE]])], "stance", SCHEME)
+    assert result is not None
     assert (result.items, result.partial_items, result.within) == (1, 2, 0.5)
+    assert result.confusion is not None
     assert result.confusion[0][0] == 1
-    assert sum(map(sum, result.confusion)) == 1
+    assert sum(sum(row) for row in result.confusion) == 1
 
 
 def test_perfect_answers_are_perfect_everywhere():
