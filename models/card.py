@@ -24,13 +24,13 @@ def card(fields: Mapping[str, Any], data: Sequence[Mapping[str, Any]], report: s
         "and its stance toward each target. It is a [Qawl](../../README.md) bundle: `qawl serve --bundle FOLDER`.",
         f"Encoder: {fields['encoder']}. Label scheme: {scheme['name']}. Normaliser: {fields['normaliser']}.",
         "## Data",
-        _table(("corpus", "split", "articles", "sentences", "licence as stated"), [_row(one) for one in data]),
+        table(("corpus", "split", "articles", "sentences", "licence as stated"), [_row(one) for one in data]),
         "The canonical articles (gold, seeds) are labelled by language-model annotators under the project's guideline "
         "in one pass; no person has checked them. Figures on them measure agreement with those annotators.",
         "## Figures",
         report or _scores(fields["metrics"]),
         "## Labels and thresholds",
-        _table(("type", "Arabic", "threshold"), _labels(scheme, calibration.thresholds)),
+        table(("type", "Arabic", "threshold"), _labels(scheme, calibration.thresholds)),
         "## Limits",
         "- News prose in Modern Standard Arabic; dialect, tweets and texts before 1990 were hardly seen.\n"
         f"- At most {fields['windows']['max_tokens']} tokens are read at once; links count as one token ({LINK}).\n"
@@ -71,13 +71,14 @@ def _scores(metrics: Mapping[str, Any]) -> str:
     rows = [(head, f"{score:.3f}") for head, score in metrics["dev"].items()]
     seeds = metrics.get("seeds", {})
     spread = "; ".join(f"{head} {one['mean']:.3f} ± {one['sd']:.3f}" for head, one in seeds.items())
-    return _table(("head", "macro-F1 on dev"), rows) + f"\n\nOver seeds, before calibration: {spread}."
+    return table(("head", "macro-F1 on dev"), rows) + f"\n\nOver seeds, before calibration: {spread}."
 
 
 def _labels(scheme: Mapping[str, Any], thresholds: Mapping[str, float]) -> list[tuple[str, ...]]:
     return [(label["id"], label["arabic"], f"{thresholds[label['id']]:.3f}") for label in scheme["types"]]
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
     lines = [" | ".join(header), " | ".join("---" for _ in header), *(" | ".join(row) for row in rows)]
     return "\n".join(f"| {line} |" for line in lines)

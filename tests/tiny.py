@@ -6,7 +6,9 @@ from pathlib import Path
 
 import torch
 
+from models import bundle as bundles
 from models.calibrate import Calibration
+from models.card import card
 from models.engines import Heads
 from models.labels import SCHEME
 from models.network import Network
@@ -14,7 +16,7 @@ from models.text import NORMALISERS
 from training.config import Encoder, Run, Scratch, Windows
 from training.data import load_splits
 from training.encoders import resolve
-from training.package import Trained, package
+from training.package import Trained, data_table, manifest_fields, write_network
 from training.train import texts_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,4 +52,15 @@ def write_tiny(target: Path, *, pooling: str, token_types: int, max_tokens: int)
         for head in (network.tags, network.pair, network.types, network.primary, network.voice, network.stance):
             head.weight.mul_(8)
     trained = Trained(network, Calibration.neutral(SCHEME), {"mean": 0.0}, 7, {})
-    return package(run, ROOT / "run.toml", source, loaded, trained).path
+    fields = manifest_fields(run, source, loaded, trained)
+
+    def write(folder: Path) -> None:
+        write_network(network, source, folder)
+        for name, text in {
+            "report.json": "{}\n",
+            "README.md": card(fields, data_table(loaded)),
+            "LICENSE": "-\n",
+        }.items():
+            (folder / name).write_text(text, encoding="utf-8")
+
+    return bundles.save(target, fields, write).path

@@ -10,9 +10,8 @@ import sys
 import typer
 
 from models.errors import QawlError
-from tools import annotate
+from tools import annotate, quality, verbs
 from tools.tag import tag
-from tools.verbs import pretrain, serve, train
 
 app = typer.Typer(
     name="qawl",
@@ -22,8 +21,20 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (tag, serve, train, pretrain):
+for verb in (
+    tag,
+    verbs.serve,
+    verbs.doctor,
+    verbs.build,
+    verbs.train,
+    verbs.tune,
+    quality.evaluate,
+    verbs.export,
+    verbs.push,
+    verbs.pretrain,
+):
     app.command()(verb)
+app.add_typer(quality.data, name="data")
 app.add_typer(annotate.app, name="annotate")
 
 

@@ -78,7 +78,7 @@ def evaluate(
     with Console(stderr=True).status("loading") as status:
         report = run(bundle or SHIPPED, [*corpora, *declared], options, root=root, progress=status.update)
     out.mkdir(parents=True, exist_ok=True)
-    report.write_json(out / "report.json")
+    (out / "report.json").write_text(report.to_json(), encoding="utf-8")
     (out / "report.html").write_text(render_html(report.data), encoding="utf-8")
     if errors is not None:
         report.write_errors(errors)

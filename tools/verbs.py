@@ -50,3 +50,67 @@ def pretrain(
 
     announce()
     typer.echo(str(run(config, minutes)))
+
+
+def tune(
+    config: ConfigArgument,
+    space: Annotated[Path, typer.Argument(metavar="SPACE", help="TOML of the settings to search.")],
+    trials: Annotated[int, typer.Option(min=1, help="Trials of the whole study, earlier ones counted in.")] = 20,
+    study: Annotated[Path | None, typer.Option(help="Study file; an existing one is gone on with.")] = None,
+) -> None:
+    """Search a run's settings with Optuna and write the best run as a TOML."""
+    from training.progress import announce
+    from training.tune import tune as run
+
+    announce()
+    typer.echo(str(run(config, space, trials=trials, study=study)))
+
+
+def export(
+    bundle: BundleOption = None,
+    on: Annotated[list[Path] | None, typer.Option("--on", help="Labelled articles that the gate is held on.")] = None,
+) -> None:
+    """Write a bundle's ONNX networks anew from its weights: fp32, and int8 if it passes its gate."""
+    from models.bundle import SHIPPED
+    from training.progress import announce
+    from training.reexport import reexport
+
+    announce()
+    written, gate = reexport(bundle or SHIPPED, on or [])
+    typer.echo(f"{written.path}: fingerprint {written.fingerprint}")
+    typer.echo(gate.sentence())
+    if not gate.passed:
+        raise typer.Exit(1)
+
+
+def push(
+    bundle: Annotated[Path, typer.Argument(help="Bundle folder.")],
+    repository: Annotated[str, typer.Argument(metavar="REPO", help="Repository of the hub, OWNER/NAME.")],
+    public: Annotated[bool, typer.Option("--public", help="Make a new repository public.")] = False,
+) -> None:
+    """Upload a verified bundle to the Hugging Face hub; the token is huggingface_hub's own."""
+    from training.push import push as run
+
+    typer.echo(run(bundle, repository, public=public))
+
+
+def build(
+    bundle: BundleOption = None,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Serve with torch on a GPU.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Also copy the bento to this folder.")] = None,
+) -> None:
+    """Package a bundle and the service as a bento."""
+    from service.build import build as run
+
+    typer.echo(str(run(bundle, gpu=gpu, output=output)))
+
+
+def doctor(bundle: BundleOption = None) -> None:
+    """Check this installation and say what is wrong with it."""
+    from service.doctor import doctor as run
+
+    findings = run(bundle)
+    for finding in findings:
+        typer.echo(f"{'ok   ' if finding.ok else 'wrong'}  {finding.name}: {finding.message}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)

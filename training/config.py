@@ -139,7 +139,7 @@ class Run(Strict):
     """A whole run. Paths are relative to the TOML's own folder.
 
     `half_weights` rounds the trained weights to half precision, which halves model.safetensors; all engines run the
-    rounded weights.
+    rounded weights. `baselines` trains the majority and linear baselines on the run's own corpora for its report.
     """
 
     name: Name
@@ -148,6 +148,7 @@ class Run(Strict):
     licence: Name
     licence_file: Name | None = None
     half_weights: bool = False
+    baselines: bool = False
     seeds: Annotated[list[int], Field(min_length=1)] = [13]
     corpora: Annotated[list[Corpus], Field(min_length=1)]
     types: list[OwnType] = []

@@ -49,9 +49,9 @@ class Report:
             for corpus in self.data["corpora"]
         }
 
-    def write_json(self, path: Path) -> None:
-        """Write report.json."""
-        path.write_text(json.dumps(self.data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    def to_json(self) -> str:
+        """The text of report.json."""
+        return json.dumps(self.data, ensure_ascii=False, indent=1) + "\n"
 
     def write_errors(self, path: Path) -> None:
         """Write the hardest errors with their texts, one JSON object a line; never commit it."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import platform
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,20 +18,26 @@ import numpy as np
 from safetensors.torch import save_file
 
 from models import bundle as bundles
-from models.bundle import Bundle
+from models.bundle import ONNX, Bundle
 from models.calibrate import Calibration
 from models.card import card
 from models.engines.onnx import OnnxEngine
 from models.engines.torch import TorchEngine
-from models.errors import BundleError
+from models.errors import BundleError, ConfigError
 from models.network import Network
 from models.windows import windows
 from training.config import Run
 from training.data import Loaded
 from training.encoders import Source
-from training.export import TOLERANCE, export_onnx, largest_difference
+from training.evaluate import Options, evaluate
+from training.export import TOLERANCE, export_onnx, largest_difference, quantise
+from training.figures import figures
+from training.gate import int8_gate
 from training.normal import key
 
+log = logging.getLogger(__name__)
+
+NETWORK = ("config.json", "model.safetensors", "tokenizer.json", ONNX["fp32"])
 LIBRARIES = ("torch", "transformers", "tokenizers", "onnxruntime", "numpy", "scikit-learn", "datasets")
 
 
@@ -45,16 +52,42 @@ class Trained:
     seeds: dict[str, dict[str, float]]
 
 
-def package(run: Run, config: Path, source: Source, loaded: Sequence[Loaded], trained: Trained) -> Bundle:
-    """Write the bundle of a run to its `output`.
+def package(run: Run, config: Path, source: Source, loaded: Sequence[Loaded], trained: Trained, work: Path) -> Bundle:
+    """Write the bundle of a run to its `output`; a draft of it in `work` is measured first, as it will serve.
 
     Raises:
         BundleError: the exported network differs from torch's, or the folder does not load.
 
     """
-    output = (config.parent / run.output).resolve()
-    metrics = {"dev": trained.dev, "seeds": trained.seeds, "seed": trained.seed}
-    fields: dict[str, Any] = {
+    fields = manifest_fields(run, source, loaded, trained)
+    texts = {"report.json": "{}\n", "README.md": "", "LICENSE": licence_text(run, config.parent)}
+
+    def write_draft(folder: Path) -> None:
+        write_network(trained.network, source, folder, half=run.half_weights)
+        quantise(folder / ONNX["fp32"], folder / ONNX["int8"])
+        _write_texts(folder, texts)
+
+    draft = bundles.save(work / "draft", fields, write_draft)
+    dev = [corpus for corpus in run.corpora if corpus.split == "dev"]
+    options = Options(baselines=run.baselines, train=[c for c in run.corpora if c.split == "train"])
+    report = evaluate(draft.path, dev, options, root=config.parent)
+    gate = int8_gate(draft.path, dev, config.parent)
+    fields["metrics"] |= {"report": report.summary, "int8": gate.figures()}
+    log.info("%s", gate.sentence())
+    texts["report.json"] = report.to_json()
+    texts["README.md"] = card(fields, data_table(loaded), figures(report.data))
+
+    def write(folder: Path) -> None:
+        for name in (*NETWORK, *([ONNX["int8"]] if gate.passed else [])):
+            shutil.copyfile(draft.path / name, folder / name)
+        _write_texts(folder, texts)
+
+    return bundles.save((config.parent / run.output).resolve(), fields, write)
+
+
+def manifest_fields(run: Run, source: Source, loaded: Sequence[Loaded], trained: Trained) -> dict[str, Any]:
+    """What bundle.json says, less what `bundle.save` adds."""
+    return {
         "name": run.name,
         "version": run.version,
         "scheme": run.scheme().to_json(),
@@ -64,26 +97,30 @@ def package(run: Run, config: Path, source: Source, loaded: Sequence[Loaded], tr
         "encoder": source.name,
         "licence": run.licence,
         "provenance": provenance(run, loaded, trained.seed),
-        "metrics": metrics,
+        "metrics": {"dev": trained.dev, "seeds": trained.seeds, "seed": trained.seed},
     }
 
-    def write(folder: Path) -> None:
-        write_network(trained.network, source, folder)
-        (folder / "report.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-        (folder / "README.md").write_text(card(fields, data_table(loaded)), encoding="utf-8")
-        _licence(run, config.parent, folder)
 
-    return bundles.save(output, fields, write)
+def _write_texts(folder: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
 
 
-def write_network(network: Network, source: Source, folder: Path) -> None:
-    """config.json, model.safetensors, tokenizer.json and model.onnx, whose logits must equal torch's."""
-    network = network.eval().cpu().float()
+def write_network(network: Network, source: Source, folder: Path, *, half: bool = False) -> None:
+    """config.json, model.safetensors, tokenizer.json and model.onnx, whose logits must equal torch's.
+
+    With `half` the weights are rounded to half precision first, and every engine runs the rounded ones.
+    """
+    network = network.eval().cpu()
+    if half:
+        network = network.half()
+    weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    save_file(weights, folder / "model.safetensors")
+    network = network.float()
     config = network.encoder.config.to_dict()
     for private in ("_name_or_path", "transformers_version"):
         config.pop(private, None)
     (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    save_file({name: t.contiguous() for name, t in network.state_dict().items()}, folder / "model.safetensors")
     source.tokenizer.save(str(folder / "tokenizer.json"))
     export_onnx(network, folder / "model.onnx")
     check_parity(network, folder / "model.onnx")
@@ -155,8 +192,16 @@ def data_table(loaded: Sequence[Loaded]) -> list[dict[str, Any]]:
     ]
 
 
-def _licence(run: Run, root: Path, folder: Path) -> None:
-    if run.licence_file is not None:
-        shutil.copyfile(root / run.licence_file, folder / "LICENSE")
-    else:
-        (folder / "LICENSE").write_text(run.licence.strip() + "\n", encoding="utf-8")
+def licence_text(run: Run, root: Path) -> str:
+    """What the bundle's LICENSE says: the run's file, or its one line.
+
+    Raises:
+        ConfigError: the file cannot be read.
+
+    """
+    if run.licence_file is None:
+        return run.licence.strip() + "\n"
+    try:
+        return (root / run.licence_file).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"licence_file: {run.licence_file}: {error.strerror or 'cannot be read'}") from error

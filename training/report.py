@@ -56,6 +56,11 @@ def render_html(data: Mapping[str, Any]) -> str:
     return page + "\n"
 
 
+def rival_name(rival: str) -> str:
+    """What people call a system that the bundle is compared with."""
+    return _RIVALS.get(rival, rival)
+
+
 def _floors(corpus: Mapping[str, Any], head: str) -> list[tuple[str, float]]:
     """The baselines' macro-F1, to be marked beside ours."""
     beside = corpus["beside"]
@@ -97,7 +102,7 @@ def print_report(data: Mapping[str, Any], console: Console) -> None:
             console.print(f"[yellow]{bad}[/]")
         console.print(_overview(corpus))
         console.print(_labels(corpus))
-        for line in (*_derived(corpus), *_findings(corpus)):
+        for line in (*_derived(corpus), *findings(corpus)):
             console.print(line, highlight=False)
     console.print(f"\n[dim]{data['note']}[/]")
 
@@ -156,7 +161,7 @@ def _derived(corpus: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _findings(corpus: Mapping[str, Any]) -> list[str]:
+def findings(corpus: Mapping[str, Any]) -> list[str]:
     """One line each for the stance probes, whole articles and calibration."""
     lines = []
     if found := corpus["false_alarms"]:
