@@ -71,7 +71,7 @@ def train(path: Path, *, resume: bool = False, work: Path | None = None) -> Bund
         seed=best.seed,
         seeds=summary([c.scores for c in candidates]),
     )
-    return package(run, path, prepared.source, prepared.loaded, trained)
+    return package(run, path, prepared.source, prepared.loaded, trained, work)
 
 
 def prepare(run: Run, root: Path) -> Prepared:

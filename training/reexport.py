@@ -1,0 +1,54 @@
+"""`qawl export`: a bundle's ONNX networks anew from its weights."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from models import bundle as bundles
+from models.bundle import ONNX, REQUIRED, Bundle
+from models.engines.torch import load_network
+from training.evaluate import SEEDS
+from training.export import export_onnx, quantise
+from training.gate import Gate, int8_gate
+from training.package import check_parity
+
+KEPT = tuple(name for name in REQUIRED if name != ONNX["fp32"])
+
+
+def reexport(path: Path, on: Sequence[Path]) -> tuple[Bundle, Gate]:
+    """Export fp32 (logits equal to torch's) and int8 (kept only if it passes its gate) and rewrite the bundle.
+
+    The gate is held on the labelled articles of `on`, the seeds' test part if none is named.
+
+    Raises:
+        BundleError: the bundle cannot be loaded, or the exported network differs from torch's.
+
+    """
+    bundle = Bundle.load(path)
+    own = {"format", "files", "normaliser_version", "segmenter_version"}
+    fields: dict[str, Any] = {
+        name: getattr(bundle.manifest, name) for name in type(bundle.manifest).model_fields if name not in own
+    }
+    network = load_network(bundle)
+    with tempfile.TemporaryDirectory() as folder:
+
+        def write_draft(target: Path) -> None:
+            for name in KEPT:
+                shutil.copyfile(bundle.path / name, target / name)
+            export_onnx(network, target / ONNX["fp32"])
+            check_parity(network, target / ONNX["fp32"])
+            quantise(target / ONNX["fp32"], target / ONNX["int8"])
+
+        draft = bundles.save(Path(folder) / bundle.path.resolve().name, fields, write_draft)
+        gate = int8_gate(draft.path, [p.resolve() for p in on] or [SEEDS], Path())
+        fields["metrics"] = {**fields["metrics"], "int8": gate.figures()}
+
+        def write(target: Path) -> None:
+            for name in (*KEPT, ONNX["fp32"], *([ONNX["int8"]] if gate.passed else [])):
+                shutil.copyfile(draft.path / name, target / name)
+
+        return bundles.save(bundle.path.resolve(), fields, write), gate
