@@ -34,10 +34,10 @@ def logged(job: Job, files: Sequence[Path]) -> Local:
 
 def main() -> None:
     source, out = sys.argv[1:]
-    # The nodes inherit these; a runtime environment of Ray's would take longer to start than the whole job.
-    os.environ |= {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "FAKE_SECONDS": "0.5"}
-    # Ray lets its workers go behind everything else, which on a busy machine is never.
-    os.environ["RAY_worker_niceness"] = "0"
+    # The nodes inherit these; a runtime environment of Ray's would take longer to start than the whole job, and
+    # workers with Ray's own niceness would never have their turn on a busy machine.
+    root = str(Path(__file__).resolve().parents[2])
+    os.environ |= {"PYTHONPATH": root, "FAKE_SECONDS": "0.5", "RAY_worker_niceness": "0"}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     second = cluster.add_node(num_cpus=1)
     ray.init(address=cluster.address, log_to_driver=False)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,6 +12,8 @@ import pytest
 
 import tools.run
 from models.labels import SCHEME, Stance, Voice
+from tests.conftest import ROOT
+from tests.page.serving import CHROMIUM
 from tests.tools.fakes import local
 from tools import report
 from tools.chart import Bar, diverging
@@ -19,19 +23,28 @@ TARGETS = ("أُغلق المعبر.", "سيفتح المعبر غدا.")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[dict]]:
-    """The page, and the replies that it was made of."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Holds report.html, and tags.jsonl with the replies that it was made of; twelve articles of three papers."""
     folder = tmp_path_factory.mktemp("report")
     for source in ("الجريدة", "<b>المرصد</b>", "c"):
         for i in range(4):
             path = folder / "in" / source.replace("/", "∕") / f"{i}.txt"
             path.parent.mkdir(parents=True, exist_ok=True)
-            text = "\n".join(f"خبر رقم {i} سطر {k} من {source} </script><script>alert(1)</script>." for k in range(6))
+            lines = 6 if source == "c" else 5
+            text = "\n".join(
+                f"خبر رقم {i} سطر {k} من {source} </script><script>alert(1)</script>." for k in range(lines)
+            )
             path.write_text(text, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tools.run, "worker_for", local)
         for name in ("report.html", "tags.jsonl"):
             run(Job(inputs=(str(folder / "in"),), targets=TARGETS, output=folder / name, quiet=True))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(folder: Path) -> tuple[str, list[dict]]:
+    """The page, and the replies that it was made of."""
     lines = (folder / "tags.jsonl").read_text(encoding="utf-8").splitlines()
     return (folder / "report.html").read_text(encoding="utf-8"), [json.loads(line) for line in lines]
 
@@ -170,3 +183,22 @@ def test_net_stance_and_bar() -> None:
     ]
     assert 'class="few"' in svg
     assert 'class="few"' not in diverging(Bar(bar.own, bar.others, 5), "")
+
+
+def test_page_in_a_browser(folder: Path) -> None:
+    pytest.importorskip("playwright", reason="needs playwright (the dev extra)")
+    if CHROMIUM is None:
+        pytest.skip("needs chromium (apt-get install chromium)")
+    command = [sys.executable, "-m", "tests.tools.report_in_browser", str(folder / "report.html")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    seen = json.loads(done.stdout)
+    assert seen["violations"] == []
+    assert seen["said"] == []
+    assert seen["width light"] == seen["width dark"] == 390
+    assert seen["sentences"] == seen["number"] > 0
+    assert seen["closed"]
+    assert seen["largest first"] == [24, 20, 20]
+    assert seen["smallest first"] == [20, 20, 24]
+    assert seen["found"] == 4
+    assert seen["english"] == ["Who says what, and where they stand", "ltr"]
