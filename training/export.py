@@ -75,9 +75,12 @@ def quantise(source: Path, target: Path) -> None:
     # Costly to import, and only this needs it.
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    graph = onnx.load(source)
+    # The tracer's own shapes contradict its graph in places, and none are needed.
+    del graph.graph.value_info[:]
     with _quiet("root"):
         quantize_dynamic(
-            source,
+            graph,
             target,
             per_channel=True,
             reduce_range=True,

@@ -1,49 +1,46 @@
-"""Whether a bundle's int8 network may ship: it may lose at most half a point of macro-F1 on any head."""
+"""Whether an int8 network may ship: its dev scores beside those of the fp32 network it was made from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from training.corpora import Corpus
-from training.evaluate import Options, evaluate
+from models.calibrate import Calibration
+from models.engines import Heads
+from models.engines.onnx import OnnxEngine
+from models.labels import Scheme
+from models.windows import WindowSpec
+from training.predict import dev_scores, predict_by
+from training.reads import EncodedArticle
 
-ALLOWED_LOSS = 0.005
+ALLOWED = 0.005
+"""Macro-F1 that a head may lose to int8: half a point."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Macro-F1 of both networks by corpus and head."""
+    """Macro-F1 of each head at both precisions, on the same articles."""
 
-    fp32: dict[str, dict[str, float]]
-    int8: dict[str, dict[str, float]]
-
-    @property
-    def loss(self) -> float:
-        """The largest loss of macro-F1 by int8 over corpora and heads."""
-        return max(self.fp32[name][head] - self.int8[name][head] for name in self.fp32 for head in self.fp32[name])
+    fp32: dict[str, float]
+    int8: dict[str, float]
 
     @property
     def passed(self) -> bool:
-        """Whether int8 may ship."""
-        return self.loss <= ALLOWED_LOSS
-
-    def figures(self) -> dict[str, Any]:
-        """What the bundle remembers."""
-        return {"macro_f1": self.int8, "loss": self.loss, "allowed": ALLOWED_LOSS, "passed": self.passed}
-
-    def sentence(self) -> str:
-        """The outcome with its figures."""
-        outcome = "ships" if self.passed else "is refused"
-        return f"int8 {outcome}: it loses at most {self.loss:.4f} macro-F1 on a head, {ALLOWED_LOSS} is allowed"
+        """Whether no head lost more than `ALLOWED`."""
+        return all(self.int8[name] >= score - ALLOWED for name, score in self.fp32.items())
 
 
-def int8_gate(bundle: Path, dev: Sequence[Path | Corpus], root: Path) -> Gate:
-    """Evaluate a bundle that has both networks with each of them."""
-    fp32, int8 = (
-        evaluate(bundle, dev, Options(foreign=0, alone=False, precision=precision), root=root).summary
-        for precision in ("fp32", "int8")
-    )
+def int8_gate(
+    exact: Path,
+    small: Path,
+    spec: WindowSpec,
+    articles: Sequence[EncodedArticle],
+    calibration: Calibration,
+    scheme: Scheme,
+) -> Gate:
+    """Score the fp32 graph `exact` and the int8 graph `small` on labelled articles, as serving reads them."""
+    engines = OnnxEngine(exact, spec), OnnxEngine(small, spec, alone=True)
+    width = Heads(len(scheme.types)).width
+    fp32, int8 = (dev_scores(predict_by(engine, spec, width, articles), calibration, scheme) for engine in engines)
     return Gate(fp32, int8)

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from models.calibrate import Calibration
-from models.engines import Heads
+from models.engines import Engine, Heads
 from models.engines.torch import TorchEngine
 from models.labels import NONE, STANCES, VOICES, Scheme
 from models.network import Network
+from models.windows import WindowSpec
 from training.calibrate import Predicted
 from training.metrics import macro_f1, types_macro_f1
 from training.reads import EncodedArticle, whole_readings
@@ -19,10 +20,15 @@ from training.reads import EncodedArticle, whole_readings
 
 def predict(network: Network, articles: Sequence[EncodedArticle]) -> list[Predicted]:
     """Logits of each article's sentences beside no target and beside each of its own."""
-    spec, width = network.spec, network.layout.width
-    asked = [(i, k, window) for i, a in enumerate(articles) for k, window in whole_readings(a, spec)]
     # fp32 in place: the network may be in the middle of its training.
-    outputs = TorchEngine(network, dtype=torch.float32).run([window for _, _, window in asked])
+    engine = TorchEngine(network, dtype=torch.float32)
+    return predict_by(engine, network.spec, network.layout.width, articles)
+
+
+def predict_by(engine: Engine, spec: WindowSpec, width: int, articles: Sequence[EncodedArticle]) -> list[Predicted]:
+    """The same by any engine; `width` is the number of outputs a sentence."""
+    asked = [(i, k, window) for i, a in enumerate(articles) for k, window in whole_readings(a, spec)]
+    outputs = engine.run([window for _, _, window in asked])
     rows = {
         (i, k): np.zeros((len(a.sentences), width), dtype=np.float32)
         for i, a in enumerate(articles)

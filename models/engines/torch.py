@@ -35,7 +35,12 @@ class TorchEngine:
         results: list[Logits] = [np.empty((0, 0), np.float32)] * len(windows)
         for group in batches(windows, TOKEN_BUDGET[self._device.type]):
             members = [windows[i] for i in group]
-            logits = self._network(**to_tensors(collate(members, self._spec), self._spec.token_types, self._device))
+            batch = collate(members, self._spec)
+            inputs = to_tensors(batch, self._spec.token_types, self._device)
+            if batch.mask.all():
+                # Attention without a mask has quicker kernels.
+                inputs["mask"] = None
+            logits = self._network(**inputs)
             sizes = np.cumsum([len(window.scored) for window in members])[:-1]
             for i, part in zip(group, np.split(logits.float().cpu().numpy(), sizes), strict=True):
                 results[i] = part
