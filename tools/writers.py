@@ -120,7 +120,7 @@ class ParquetWriter:
     """One row a sentence; parts beside the output are joined at the end, since parquet cannot be appended to."""
 
     interval = 20.0
-    _ROWS = 65_536
+    _ROWS = 16_384
 
     def __init__(self, path: Path) -> None:
         try:
