@@ -1,11 +1,7 @@
-"""Bundles of random weights in the shapes that are measured, and articles like those of the news."""
+"""Bundles of random weights in the shapes that are measured."""
 
 from __future__ import annotations
 
-import json
-import random
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +14,9 @@ from models.calibrate import Calibration
 from models.engines import Heads
 from models.labels import SCHEME
 from models.network import Network
-from models.tags import Document
 from models.text import NORMALISERS
 from models.windows import WindowSpec
+from tests.bench.mix import seeds
 from training.config import Encoder, Scratch, Windows
 from training.encoders import Source, resolve
 from training.export import quantise
@@ -81,33 +77,3 @@ def _fields(shape: str, source: Source) -> dict[str, Any]:
         "provenance": {},
         "metrics": {},
     }
-
-
-def seeds() -> list[dict[str, Any]]:
-    """The project's own articles: texts of their sentences, and targets."""
-    lines = (ROOT / "seeds" / "articles.jsonl").read_text(encoding="utf-8").splitlines()
-    found = [json.loads(line) for line in lines]
-    return [{"sentences": [s["text"] for s in a["sentences"]], "targets": a["targets"]} for a in found]
-
-
-def articles(count: int, *, sentences: int | None = None, targets: int = 1, seed: int = 1) -> Iterator[Document]:
-    """Articles composed of whole seed articles' sentences, cut to the lengths of news.
-
-    Lengths have the quartiles of the newspapers measured (12 sentences, 25 at the ninth decile), or are all
-    `sentences` long. Sentences are those of the seeds, whose own lengths are as in the news.
-    """
-    rng = random.Random(seed)
-    pool = seeds()
-    claims = [target for article in pool for target in article["targets"]]
-    for number in range(count):
-        length = sentences or max(1, min(60, round(rng.lognormvariate(2.45, 0.58))))
-        yield Document(
-            id=str(number),
-            sentences=tuple(islice(_stream(pool, rng), length)),
-            targets=tuple(rng.sample(claims, targets)),
-        )
-
-
-def _stream(pool: list[dict[str, Any]], rng: random.Random) -> Iterator[str]:
-    while True:
-        yield from rng.choice(pool)["sentences"]

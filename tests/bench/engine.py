@@ -13,6 +13,7 @@ import statistics
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ from models.tagger import Tagger
 from models.tags import Document
 from models.windows import Window
 from tests.bench.baseline import Pipelines
-from tests.bench.bundles import articles, random_bundle
+from tests.bench.bundles import random_bundle
 from tests.bench.measure import child, clock, interleave, machine, matrix_work, quantiles, ratio, report, useful_flops
+from tests.bench.mix import articles
 from training.export import quantise
 
 LOAD = """
@@ -87,7 +89,7 @@ def measure(path: Path, rounds: int, count: int, threads: int) -> dict[str, Any]
         windows = [w for document in documents for w in next(taggers["fp32"].steps(document))]
         flops = useful_flops(json.loads((path / "config.json").read_text(encoding="utf-8")), windows)
         rate = matrix_flops / statistics.median(seconds["matrix"])
-        result = {
+        result: dict[str, Any] = {
             "ratios": {name: ratio(seconds["pipelines"], seconds[name]) for name in ("fp32", "int8")},
             "ratios_pair_by_pair": {name: ratio(seconds["pairs"], seconds[name]) for name in ("fp32", "int8")},
             "bundle": bundle.manifest.name,
@@ -140,8 +142,8 @@ def latencies(tagger: Tagger, documents: list[Document], rounds: int) -> dict[st
     """p50 and p99 of one article of 20 sentences and of one sentence, one at a time, one target each."""
     single = [replace(d, sentences=(sentence,)) for d in documents for sentence in (d.sentences or ())[:10]]
     return {
-        "article": quantiles([clock(lambda d=d: tagger.tag([d])) for _ in range(rounds) for d in documents]),
-        "sentence": quantiles([clock(lambda d=d: tagger.tag([d])) for _ in range(rounds) for d in single]),
+        "article": quantiles([clock(partial(tagger.tag, [d])) for _ in range(rounds) for d in documents]),
+        "sentence": quantiles([clock(partial(tagger.tag, [d])) for _ in range(rounds) for d in single]),
     }
 
 

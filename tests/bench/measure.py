@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from models.engines.onnx import usable_cores
 from models.windows import Window
 
@@ -52,6 +50,9 @@ def quantiles(seconds: Sequence[float]) -> dict[str, float]:
 
 def matrix_work(side: int = 1024, repeats: int = 4) -> tuple[Callable[[], object], float]:
     """Square fp32 matrix products on torch's threads, and their floating-point operations."""
+    # Only this needs torch: whoever measures memory should not carry it.
+    import torch
+
     a, b = torch.randn(side, side), torch.randn(side, side)
 
     def work() -> None:
