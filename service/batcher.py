@@ -90,11 +90,14 @@ class _Flow:
 class Batcher:
     """Runs documents through a Tagger, together. Everything but the model itself is on the event loop."""
 
-    def __init__(self, tagger: Tagger, *, batch_tokens: int, queue_tokens: int, max_tokens: int) -> None:
+    def __init__(
+        self, tagger: Tagger, *, batch_tokens: int, queue_tokens: int, max_tokens: int, max_segments: int
+    ) -> None:
         self._tagger = tagger
         self._batch_tokens = batch_tokens
         self._queue_tokens = queue_tokens
         self._max_tokens = max_tokens
+        self._max_segments = max_segments
         self._model = ThreadPoolExecutor(1, "model")
         self._small = ThreadPoolExecutor(1, "small")
         self._large = ThreadPoolExecutor(1, "large")
@@ -181,12 +184,7 @@ class Batcher:
                     self._learn(wanted, size * (1 + len(document.targets or ())))
                     self._charge(flow, -expected)
                 total += wanted
-                if total > self._max_tokens:
-                    raise InputError(
-                        "sentences" if document.text is None else "text",
-                        f"costs {total} tokens over all targets, at most {self._max_tokens} are allowed "
-                        "(QAWL_MAX_TOKENS)",
-                    )
+                self._check(document, step, total)
                 logits = await self._put(flow, step, wanted)
                 step = await loop.run_in_executor(pool, _advance, steps, logits)
         except (InputError, EngineFault) as error:
@@ -195,6 +193,16 @@ class Batcher:
             logs.event("a document failed outside the model", level=logging.ERROR, exc_info=True)
             return EngineFault("steps")
         return step
+
+    def _check(self, document: Document, step: list[Window], tokens: int) -> None:
+        field = "sentences" if document.text is None else "text"
+        sentences = 1 + max((int(window.sentences[-1]) for window in step if len(window.sentences)), default=0)
+        if sentences > self._max_segments:
+            limit = f"at most {self._max_segments} are allowed (QAWL_MAX_SEGMENTS)"
+            raise InputError(field, f"has {sentences} sentences, {limit}")
+        if tokens > self._max_tokens:
+            limit = f"at most {self._max_tokens} are allowed (QAWL_MAX_TOKENS)"
+            raise InputError(field, f"costs {tokens} tokens over all targets, {limit}")
 
     def _learn(self, tokens: int, characters_read: int) -> None:
         self._density += 0.05 * (tokens / max(1, characters_read) - self._density)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -39,10 +40,11 @@ class Handlers:
             ApiError: whatever kept the article from being tagged.
 
         """
-        (outcome,) = await self._in_time([request.document()])
-        if not isinstance(outcome, Tags):
-            raise _error(outcome)
-        return await self._json(partial(_shown, outcome, request))
+        async with _in_time():
+            (outcome,) = await self._batcher.tag([request.document()])
+            if not isinstance(outcome, Tags):
+                raise _error(outcome)
+            return await self._json(partial(_shown, outcome, request))
 
     async def batch(self, request: BatchRequest) -> Response:
         """POST /v1/batch: each article is answered by itself.
@@ -53,15 +55,16 @@ class Handlers:
         """
         asked = [self._asked(article, request.targets) for article in request.articles]
         documents = [article[1] for article in asked if not isinstance(article, ApiError)]
-        tagged = iter(await self._in_time(documents))
         ids = [article.get("id") if isinstance(article, dict) else None for article in request.articles]
-        outcomes = [(id_, a, a if isinstance(a, ApiError) else next(tagged)) for id_, a in zip(ids, asked, strict=True)]
         rid = _call().rid
+        async with _in_time():
+            tagged = iter(await self._batcher.tag(documents))
+            outcomes = [a if isinstance(a, ApiError) else next(tagged) for a in asked]
 
-        def results() -> dict[str, Any]:
-            return {"results": [_result(id_, article, outcome, rid) for id_, article, outcome in outcomes]}
+            def results() -> dict[str, Any]:
+                return {"results": [_result(*one, rid) for one in zip(ids, asked, outcomes, strict=True)]}
 
-        return await self._json(results)
+            return await self._json(results)
 
     def labels(self) -> dict[str, Any]:
         """GET /v1/labels: the bundle's scheme; where a head takes the arg-max, thresholds are null."""
@@ -103,17 +106,28 @@ class Handlers:
         except ApiError as error:
             return error
 
-    async def _in_time(self, documents: Sequence[Document]) -> list[Tags | InputError | EngineFault]:
-        try:
-            async with asyncio.timeout_at(_call().deadline):
-                return await self._batcher.tag(documents)
-        except TimeoutError:
-            raise ApiError("deadline", "the article was not read before the deadline") from None
-
     async def _json(self, build: Callable[[], Any]) -> Response:
         """A reply whose JSON is built and written beside the event loop."""
-        body = await self._batcher.on_small(lambda: json.dumps(build(), ensure_ascii=False).encode())
+        body = await self._batcher.on_small(lambda: _dump(build()).encode())
         return Response(body, media_type="application/json")
+
+
+@asynccontextmanager
+async def _in_time() -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout_at(_call().deadline):
+            yield
+    except TimeoutError:
+        raise ApiError("deadline", "the article was not read before the deadline") from None
+
+
+def _dump(data: Any, depth: int = 0) -> str:
+    """JSON, written in pieces of about a sentence: `json.dumps` holds every other thread up until it is done."""
+    if isinstance(data, dict) and depth < 4:
+        return "{" + ", ".join(f"{json.dumps(key)}: {_dump(value, depth + 1)}" for key, value in data.items()) + "}"
+    if isinstance(data, list) and depth < 4:
+        return "[" + ", ".join(_dump(value, depth + 1) for value in data) + "]"
+    return json.dumps(data, ensure_ascii=False)
 
 
 def _shown(tags: Tags, request: TagRequest) -> dict[str, Any]:

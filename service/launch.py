@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import tempfile
+from importlib import import_module
 from pathlib import Path
 
 from models.errors import ConfigError, QawlError
@@ -36,6 +37,7 @@ def serve(bundle: Path | None = None, host: str | None = None, port: int | None 
     from service.runtime import load_tagger
 
     load_tagger(settings)
+    _check_tracing(settings)
     listener = _bind(settings.host, settings.port)
     address = listener.getsockname()
     sys.stderr.write(f"Qawl listens on http://{address[0]}:{address[1]}/ (Ctrl+C stops it)\n")
@@ -65,20 +67,34 @@ def _run(settings: Settings, listener: socket.socket, entry: str) -> None:
 
 def _supervise(settings: Settings, listener: socket.socket, entry: str) -> None:
     """BentoML's own server with its supervisor, for more than one worker."""
+    from _bentoml_impl.loader import load  # type: ignore[import-untyped]
     from _bentoml_impl.server import serve_http  # type: ignore[import-untyped]
 
+    root = str(Path(__file__).resolve().parent.parent)
+    load(entry, working_dir=root).inject_config()
     host, port = listener.getsockname()[:2]
     # Bound above only to say early whether it can be; the supervisor binds it itself.
     listener.close()
     serve_http(
         entry,
-        working_dir=str(Path(__file__).resolve().parent.parent),
+        working_dir=root,
         host=host,
         port=port,
         backlog=BACKLOG,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=int(settings.deadline_seconds) + 5,
     )
+
+
+def _check_tracing(settings: Settings) -> None:
+    if settings.tracing_endpoint is None:
+        return
+    try:
+        import_module("opentelemetry.exporter.otlp.proto.http")
+    except ImportError as error:
+        raise ConfigError(
+            "QAWL_TRACING_ENDPOINT: needs an exporter; run: pip install 'bentoml[tracing-otlp]'"
+        ) from error
 
 
 def _metrics_folder() -> str:

@@ -67,6 +67,7 @@ class Runtime:
             batch_tokens=settings.batch_tokens,
             queue_tokens=settings.queue_tokens,
             max_tokens=settings.max_tokens,
+            max_segments=settings.max_segments,
         )
         self._handlers = Handlers(settings, tagger, self._batcher)
         self._batcher.start()

@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     max_articles: Count = Field(64, description="articles a batch (422)")
     max_text: Count = Field(500_000, description="code points of a text, or of all sentences together (422)")
     max_sentences: Count = Field(2_000, description="sentences or spans given by the caller (422)")
+    max_segments: Count = Field(20_000, description="sentences that a text is cut into (422)")
     max_targets: Count = Field(32, description="targets an article (422)")
     max_target_tokens: Count | None = Field(None, description="tokens a target (422); default: the bundle's (96)")
     max_tokens: Count = Field(8_000_000, description="tokens an article costs over all its targets (422)")
@@ -109,7 +110,15 @@ class Settings(BaseSettings):
 
     def limits(self) -> dict[str, int]:
         """The limits that a caller can meet, for /v1/model."""
-        names = ("max_body_bytes", "max_articles", "max_text", "max_sentences", "max_targets", "max_tokens")
+        names = (
+            "max_body_bytes",
+            "max_articles",
+            "max_text",
+            "max_sentences",
+            "max_segments",
+            "max_targets",
+            "max_tokens",
+        )
         return {name: getattr(self, name) for name in names}
 
 

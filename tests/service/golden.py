@@ -1,11 +1,13 @@
 """Writes the golden files of the service: `python -m tests.service.golden`; the diff is the review.
 
-openapi.json, and for `text`, `sentences` and `spans` one request with the reply of the shipped bundle.
+openapi.json, the table of settings in service/README.md, and for `text`, `sentences` and `spans` one request with
+the reply of the shipped bundle.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from service.settings import Settings
 from tests.service.process import running
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+README = Path(__file__).resolve().parents[2] / "service" / "README.md"
+TABLE = re.compile(r"\| variable \|.*\n(?:\|.*\n)+")
 _TEXT = (
     "أغلقت بلدية النهر صباح الأحد الجسر القديم أمام السيارات بعد ظهور تشققات فيه. وقال مدير الأشغال سالم الحداد "
     "إن عدد المركبات التي تعبره كل يوم تجاوز ثلاثين ألفا. هل يصمد الجسر حتى الصيف؟"
@@ -40,7 +44,26 @@ REQUESTS: dict[str, dict[str, Any]] = {
 }
 
 
+def settings_table() -> str:
+    """The table of service/README.md."""
+    rows = [
+        f"| `QAWL_{name.upper()}` | {_shown(name, field.default)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(["| variable | default | what it sets |", "|---|---|---|", *rows]) + "\n"
+
+
+def _shown(name: str, default: Any) -> str:
+    if name == "bundle":
+        return "`models/compact`"
+    if default in (None, ()):
+        return ""
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
 def main() -> None:
+    text = README.read_text(encoding="utf-8")
+    README.write_text(TABLE.sub(lambda _: settings_table(), text), encoding="utf-8")
     write("openapi.json", document(Settings.load()))
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), QAWL_BUNDLE=SHIPPED) as server:
         fingerprint = server.client.get("/v1/model").json()["fingerprint"]

@@ -53,7 +53,7 @@ class FakeTagger:
 
 def window(tokens: int) -> Window:
     one = np.zeros(1, np.int32)
-    return Window(np.zeros(tokens, np.int32), 2, one, one, one, one)
+    return Window(ids=np.zeros(tokens, np.int32), head=2, starts=one, ends=one, scored=one, sentences=one)
 
 
 def article(*lengths: int, title: int | None = None) -> Document:
@@ -62,7 +62,7 @@ def article(*lengths: int, title: int | None = None) -> Document:
 
 def run(tagger: FakeTagger, work: Callable[[Batcher], Any], **settings: int) -> Any:
     async def main() -> Any:
-        given = {"batch_tokens": 1000, "queue_tokens": 100_000, "max_tokens": 100_000} | settings
+        given = {"batch_tokens": 1000, "queue_tokens": 100_000, "max_tokens": 100_000, "max_segments": 1000} | settings
         batcher = Batcher(cast("Tagger", tagger), **given)
         batcher.start()
         try:

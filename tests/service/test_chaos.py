@@ -162,3 +162,25 @@ def test_a_crowd_and_a_crawl_leave_the_queue_empty(hasty: Server) -> None:
     assert set(outcome.statuses) <= {200, 504}
     time.sleep(0.2)
     assert hasty.metric("qawl_queue_tokens") == pytest.approx(0, abs=1)
+
+
+def test_a_long_text_does_not_hold_up_the_others(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Probes and headlines are answered while a text at the limit is cut, tokenised, read and written out."""
+    with running(tmp_path, QAWL_BUNDLE=tiny_bundle) as server, ThreadPoolExecutor(1) as pool:
+        book = pool.submit(httpx.post, f"{server.url}/v1/tag", json={"text": f"{TEXT} " * 2000}, timeout=120)
+        answered = 0
+        while not book.done():
+            assert server.client.get("/livez").status_code == 200
+            assert server.tag(text=TEXT).status_code == 200
+            answered += 1
+        assert book.result().status_code == 200
+        assert answered >= 5
+
+
+@pytest.mark.parametrize("text", ["«" * 400_000, "ا" * 400_000, "ا" + "\u064b" * 400_000, "\u202e\u200d ا" * 100_000])
+def test_pathological_texts_are_answered(hasty: Server, text: str) -> None:
+    reply = hasty.tag(text=text)
+    assert reply.status_code in (200, 504)
+    if reply.status_code == 200:
+        assert all(text[s["start"] : s["end"]] == s["text"] for s in reply.json()["sentences"])
+    assert hasty.client.get("/livez").status_code == 200

@@ -77,6 +77,11 @@ def test_row_3_tokens_of_a_request(keyed):
     assert "QAWL_MAX_TOKENS" in envelope(reply, 422, "invalid")
 
 
+def test_row_3_sentences_of_a_text(served):
+    reply = served.tag(text="نعم\n" * 20_001)
+    assert "QAWL_MAX_SEGMENTS" in envelope(reply, 422, "invalid")
+
+
 def test_row_4_longer_than_a_window(served):
     text = "\n".join(f"قال الوزير رقم {i} إن العمل جار." for i in range(300))
     data = served.tag(text=text).json()

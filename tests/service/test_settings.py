@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
 from models.errors import ConfigError
 from service.settings import Settings, unknown_variables
-
-README = Path(__file__).resolve().parents[2] / "service" / "README.md"
+from tests.service.golden import README, settings_table
 
 
 @pytest.fixture(autouse=True)
@@ -72,12 +68,4 @@ def test_a_mistyped_variable_is_noticed() -> None:
 
 
 def test_the_readme_has_every_setting_with_its_default() -> None:
-    rows = dict(re.findall(r"^\| `(QAWL_\w+)` \| ([^|]*?) \|", README.read_text(encoding="utf-8"), re.MULTILINE))
-    assert rows == {f"QAWL_{name.upper()}": shown(name) for name in Settings.model_fields}
-
-
-def shown(name: str) -> str:
-    if name == "bundle":
-        return "`models/compact`"
-    default = Settings.model_fields[name].default
-    return "" if default in (None, ()) else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+    assert settings_table() in README.read_text(encoding="utf-8")
