@@ -19,8 +19,8 @@ from models.windows import WindowSpec
 class Network(nn.Module):
     """Reads each sentence from its own tokens in the window.
 
-    A sentence's vector is that of its closing [SEP], or the mean of its tokens (`spec.pooling`). The stance head
-    also sees the vector of the target's closing [SEP] and their product.
+    Types and voice are read from the vector of a sentence's closing [SEP], or from the mean of its tokens
+    (`spec.pooling`). The stance head sees the closing [SEP]s of sentence and target and their product.
     """
 
     def __init__(self, encoder: PreTrainedModel, heads: Heads, spec: WindowSpec, dropout: float = 0.1) -> None:
@@ -53,11 +53,12 @@ class Network(nn.Module):
         """
         if mean is None and bert.is_bert(self.encoder):
             read = bert.states(self.encoder, ids, mask, types, positions, reads).flatten(0, 1)
-            return self.read(read[ends], read[heads])
+            return self.read(read[ends], read[ends], read[heads])
         hidden = self.states(ids, mask, types, positions)
         read = hidden.gather(1, reads.unsqueeze(-1).expand(-1, -1, hidden.shape[-1])).flatten(0, 1)
-        sentence = read[ends] if mean is None else mean.to(hidden.dtype) @ hidden.flatten(0, 1)
-        return self.read(sentence, read[heads])
+        sentence = read[ends]
+        own = sentence if mean is None else mean.to(hidden.dtype) @ hidden.flatten(0, 1)
+        return self.read(own, sentence, read[heads])
 
     def states(self, ids: Tensor, mask: Tensor | None, types: Tensor | None, positions: Tensor | None) -> Tensor:
         """Last hidden states (B, L, hidden) of every token, from any encoder."""
@@ -69,12 +70,12 @@ class Network(nn.Module):
         hidden: Tensor = self.encoder(**inputs).last_hidden_state
         return hidden
 
-    def read(self, sentence: Tensor, target: Tensor) -> Tensor:
-        """Logits (N, heads.width) from the vectors (N, hidden) of the sentences and of their targets."""
+    def read(self, own: Tensor, sentence: Tensor, target: Tensor) -> Tensor:
+        """Logits (N, heads.width) from (N, hidden) vectors: pooled for types and voice; closing [SEP]s for stance."""
         sentence, target = self.dropout(sentence), self.dropout(target)
-        own = self.dropout(F.gelu(self.tags(sentence)))
+        alone = self.dropout(F.gelu(self.tags(self.dropout(own))))
         pair = self.dropout(F.gelu(self.pair(torch.cat((sentence, target, sentence * target), dim=-1))))
-        return torch.cat((self.types(own), self.primary(own), self.voice(own), self.stance(pair)), dim=-1)
+        return torch.cat((self.types(alone), self.primary(alone), self.voice(alone), self.stance(pair)), dim=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,11 @@ def load_encoder(
         config = AutoConfig.from_pretrained(name, revision=revision)
         if dropout is not None:
             set_dropout(config, dropout)
-        encoder: PreTrainedModel = AutoModel.from_pretrained(name, revision=revision, config=config)
+        # Without dropout on attention, plain matrix products have the faster backward pass on a CPU.
+        kernel = "sdpa" if torch.cuda.is_available() else "eager"
+        encoder: PreTrainedModel = AutoModel.from_pretrained(
+            name, revision=revision, config=config, attn_implementation=kernel
+        )
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"encoder: {name}: not a checkpoint that transformers can load ({reason})") from error

@@ -200,7 +200,8 @@ def collate(batch: Sequence[Window], spec: WindowSpec) -> Batch:
     rows = np.repeat(np.arange(len(batch)), scored)
     heads = rows * reads.shape[1]
     ends = heads + 1 + np.arange(len(rows)) - np.repeat(np.cumsum(scored) - scored, scored)
-    mean = _mean_matrix(batch, width) if spec.pooling == "mean" else None
+    firsts = range(0, len(batch) * width, width)
+    mean = mean_matrix(batch, firsts, len(batch) * width) if spec.pooling == "mean" else None
     return Batch(ids, mask, types, reads, ends.astype(np.int64), heads.astype(np.int64), mean)
 
 
@@ -209,13 +210,14 @@ def positions_read(window: Window) -> Ids:
     return np.concatenate(([window.head - 1], window.ends[window.scored] - 1)).astype(np.int32)
 
 
-def _mean_matrix(batch: Sequence[Window], width: int) -> NDArray[np.float32]:
+def mean_matrix(batch: Sequence[Window], firsts: Sequence[int], cells: int) -> NDArray[np.float32]:
+    """(scored sentences, cells): averages the tokens of each; window i begins at cell `firsts[i]` of the batch."""
     total = sum(len(window.scored) for window in batch)
-    matrix = np.zeros((total, len(batch) * width), dtype=np.float32)
+    matrix = np.zeros((total, cells), dtype=np.float32)
     n = 0
-    for row, window in enumerate(batch):
+    for first, window in zip(firsts, batch, strict=True):
         for k in window.scored:
-            start, end = row * width + window.starts[k], row * width + window.ends[k]
+            start, end = first + window.starts[k], first + window.ends[k]
             matrix[n, start:end] = 1.0 / (end - start)
             n += 1
     return matrix

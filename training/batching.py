@@ -11,7 +11,7 @@ from torch import Tensor
 from models.engines.torch import to_tensors
 from models.labels import STANCES, VOICES
 from models.network import Answers
-from models.windows import Window, WindowSpec, collate, positions_read, token_types
+from models.windows import Window, WindowSpec, collate, mean_matrix, positions_read, token_types
 from training.articles import Allowed
 from training.reads import Reading
 
@@ -31,7 +31,7 @@ class Collator:
     def __call__(self, readings: Sequence[Reading]) -> dict[str, Inputs | dict[str, Tensor]]:
         """{"inputs": arguments of `Network.forward`, "answers": fields of `Answers`}."""
         found = [reading.window for reading in readings]
-        if self._packing and self._spec.pooling == "sep":
+        if self._packing:
             inputs = pack(found, self._spec)
         else:
             inputs = to_tensors(collate(found, self._spec), self._spec.token_types)
@@ -80,6 +80,7 @@ def pack(found: Sequence[Window], spec: WindowSpec) -> Inputs:
     read: list[list[int]] = [[] for _ in rows]
     # Where the positions read from a window begin among those of its row.
     places = np.zeros(len(found), dtype=np.int64)
+    firsts = [0] * len(found)
     for r, members in enumerate(rows):
         at = 0
         for i in members:
@@ -88,7 +89,7 @@ def pack(found: Sequence[Window], spec: WindowSpec) -> Inputs:
             ids[r, here], positions[r, here], owner[r, here] = window.ids, np.arange(window.tokens), i
             if spec.token_types:
                 types[r, here] = token_types(window, spec)
-            places[i] = len(read[r])
+            places[i], firsts[i] = len(read[r]), r * width + at
             read[r] += [at + int(position) for position in positions_read(window)]
             at += window.tokens
     same = torch.from_numpy(owner[:, :, None] == owner[:, None, :]).unsqueeze(1)
@@ -105,7 +106,7 @@ def pack(found: Sequence[Window], spec: WindowSpec) -> Inputs:
         "reads": torch.from_numpy(reads),
         "ends": torch.from_numpy(ends),
         "heads": torch.from_numpy(heads),
-        "mean": None,
+        "mean": torch.from_numpy(mean_matrix(found, firsts, ids.size)) if spec.pooling == "mean" else None,
         "positions": torch.from_numpy(positions),
     }
 

@@ -7,15 +7,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors.torch import load_file
 from tokenizers import AddedToken, Tokenizer
 from transformers import AutoTokenizer, BertConfig, BertModel, PreTrainedModel
 
 from models.errors import ConfigError
-from models.network import load_encoder, set_dropout
+from models.network import Network, load_encoder, set_dropout
 from models.text import SPECIAL_TOKENS
 from models.windows import WindowSpec
 from training.config import Encoder, Windows
 from training.pretrain_data import train_tokenizer
+
+HEADS = "heads.safetensors"
+"""Heads that pretraining trained with the encoder."""
 
 # AraBERT v1 and v2 (not v02) read text that Farasa has segmented first.
 _NEEDS_FARASA = re.compile(r"bert-(base|large)-arabertv(1|2)(-|$|/)")
@@ -50,6 +54,13 @@ class Source:
         )
         set_dropout(config, dropout)
         return BertModel(config, add_pooling_layer=False)
+
+    def start_heads(self, network: Network) -> None:
+        """Give the stance head the weights that `qawl pretrain` left beside the encoder, where there are any."""
+        if self.folder is None or not (Path(self.folder) / HEADS).is_file():
+            return
+        known = {k: v for k, v in load_file(Path(self.folder) / HEADS).items() if k.split(".")[0] in ("pair", "stance")}
+        network.load_state_dict(known, strict=False)
 
 
 def resolve(encoder: Encoder, windows: Windows, root: Path, texts: Iterable[str]) -> Source:

@@ -126,6 +126,7 @@ def fit_network(
     heads = Heads(len(prepared.scheme.types))
     dropout = run.optimisation.dropout
     network = Network(prepared.source.build(dropout), heads, prepared.source.spec, dropout)
+    prepared.source.start_heads(network)
     reads = readings(prepared, articles, seed)
     neutral = Calibration.neutral(prepared.scheme)
 
