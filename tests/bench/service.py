@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,12 @@ def main(
     raw: list[float] = []
     closed: list[float] = []
     records: Records = []
+    started = time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as folder,
         running(Path(folder), QAWL_BUNDLE=bundle.resolve(), QAWL_THREADS=threads, QAWL_LOG_LEVEL="WARNING") as server,
     ):
+        ready = time.perf_counter() - started
         for number in range(rounds + 1):
             rate = count / clock(lambda: tagger.tag(documents))
             found = load(server, seconds, processes, connections)
@@ -77,6 +80,7 @@ def main(
             "loads": loads,
             "errors": sum(status != 200 for _, _, status in records),
             "requests": len(records),
+            "ready_s": round(ready, 2),
             "rss_mib": rss,
             "bundle": tagger.bundle.manifest.name,
             "rounds": rounds,
