@@ -18,6 +18,16 @@ def is_bert(encoder: PreTrainedModel) -> bool:
     return encoder.config.model_type in SHAPES and not getattr(encoder.config, "is_decoder", False)
 
 
+def attendable(encoder: PreTrainedModel, mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """A mask as the encoder's attention takes it: transformers passes one of (B, 1, L, L) on as it is.
+
+    Plain ("eager") attention adds it to the scores, so that true and false would both let a token be seen.
+    """
+    if mask is None or mask.ndim == 2 or mask.dtype != torch.bool or encoder.config._attn_implementation != "eager":
+        return mask
+    return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)
+
+
 def states(
     encoder: PreTrainedModel,
     ids: Tensor,
@@ -33,7 +43,9 @@ def states(
     """
     parts: Any = encoder
     hidden: Tensor = parts.embeddings(input_ids=ids, token_type_ids=types, position_ids=positions)
-    wide = create_bidirectional_mask(config=encoder.config, inputs_embeds=hidden, attention_mask=mask)
+    wide = create_bidirectional_mask(
+        config=encoder.config, inputs_embeds=hidden, attention_mask=attendable(encoder, mask, hidden.dtype)
+    )
     *lower, last = parts.encoder.layer
     for layer in lower:
         hidden = layer(hidden, wide)

@@ -62,6 +62,7 @@ class Network(nn.Module):
 
     def states(self, ids: Tensor, mask: Tensor | None, types: Tensor | None, positions: Tensor | None) -> Tensor:
         """Last hidden states (B, L, hidden) of every token, from any encoder."""
+        mask = bert.attendable(self.encoder, mask, self.tags.weight.dtype)
         inputs: dict[str, Tensor | None] = {"input_ids": ids, "attention_mask": mask}
         if types is not None:
             inputs["token_type_ids"] = types

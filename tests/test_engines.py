@@ -98,7 +98,11 @@ def test_its_gradients_are_those_of_the_whole_layer(network, monkeypatch):
         assert torch.allclose(quick[name], gradient, atol=1e-5 * float(1 + gradient.abs().max())), name
 
 
-def test_packed_rows_answer_as_padded_ones(network):
+@pytest.mark.parametrize("pooling", ["sep", "mean"])
+@pytest.mark.parametrize("kernel", ["sdpa", "eager"])
+def test_packed_rows_answer_as_padded_ones(pooling, kernel):
+    network = make_network(pooling=pooling)
+    network.encoder.set_attn_implementation(kernel)
     found = make_windows(network.spec)
     with torch.no_grad():
         packed = network(**pack(found, network.spec))
