@@ -112,7 +112,12 @@ def test_packed_rows_answer_as_padded_ones(pooling, kernel):
 
 @pytest.mark.parametrize(
     ("kind", "token_types", "changes"),
-    [("bert", 2, {}), ("bert", 4, {}), ("bert", 0, {}), ("xlm-roberta", 0, {"bos_token_id": 1, "eos_token_id": 2})],
+    [
+        ("bert", 2, {}),
+        ("bert", 4, {"pooling": "mean"}),
+        ("bert", 0, {}),
+        ("xlm-roberta", 0, {"bos_token_id": 1, "eos_token_id": 2}),
+    ],
 )
 def test_the_graph_of_each_shape_is_the_network(tmp_path, kind, token_types, changes):
     network = make_network(kind, token_types=token_types, **changes)

@@ -22,7 +22,7 @@ from training.reads import encode_articles
 
 
 def test_a_network_of_another_kind_is_traced_without_a_word(tmp_path, capfd):
-    network = make_network(pooling="mean", num_hidden_layers=1)
+    network = make_network(hidden_act="gelu_new", num_hidden_layers=1)
     export_onnx(network, tmp_path / "model.onnx")
     quantise(tmp_path / "model.onnx", tmp_path / "model.int8.onnx")
     assert capfd.readouterr() == ("", "")

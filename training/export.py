@@ -30,7 +30,7 @@ def export_onnx(network: Network, path: Path) -> None:
     """
     network = network.eval().cpu()
     config = network.encoder.config
-    if network.spec.pooling == "sep" and bert.is_bert(network.encoder) and config.hidden_act == "gelu":
+    if bert.is_bert(network.encoder) and config.hidden_act == "gelu":
         onnx.save(bert_graph(network), path)
     else:
         _trace(network, path)

@@ -28,7 +28,7 @@ INPUTS = ("ids", "types", "reads", "ends", "heads")
 def bert_graph(network: Network) -> onnx.ModelProto:
     """The network as a graph; inputs are the fields of `windows.Batch` but `mask`, output is `logits`.
 
-    Its encoder must have BERT's shape (`models.bert.is_bert`), GELU between the layers' halves, and pooling `sep`.
+    Its encoder must have BERT's shape (`models.bert.is_bert`), and GELU between the layers' halves.
     """
     graph = _Graph()
     encoder: Any = network.encoder
@@ -37,10 +37,18 @@ def bert_graph(network: Network) -> onnx.ModelProto:
     for i, layer in enumerate(lower):
         hidden = _layer(graph, f"layer{i}.", layer, hidden, hidden)
     places = graph.op("Unsqueeze", "reads", graph.constant("last_axis", [-1]))
-    read = graph.op("GatherND", hidden, places, batch_dims=1)
-    read = _layer(graph, "last.", last, hidden, read)
-    read = graph.op("Reshape", read, graph.constant("rows", [-1, encoder.config.hidden_size]))
-    logits = _heads(graph, network, graph.op("Gather", read, "ends"), graph.op("Gather", read, "heads"))
+    rows = graph.constant("rows", [-1, encoder.config.hidden_size])
+    if network.spec.pooling == "mean":
+        # Every token is read, so the last layer is computed at all of them.
+        hidden = _layer(graph, "last.", last, hidden, hidden)
+        read = graph.op("GatherND", hidden, places, batch_dims=1)
+    else:
+        read = _layer(graph, "last.", last, hidden, graph.op("GatherND", hidden, places, batch_dims=1))
+    read = graph.op("Reshape", read, rows)
+    sentence = own = graph.op("Gather", read, "ends")
+    if network.spec.pooling == "mean":
+        own = graph.op("MatMul", "mean", graph.op("Reshape", hidden, rows))
+    logits = _heads(graph, network, own, sentence, graph.op("Gather", read, "heads"))
     return graph.model(logits, network)
 
 
@@ -88,6 +96,8 @@ class _Graph:
         shapes = {"ids": ["batch", "length"], "types": ["batch", "length"], "reads": ["batch", "places"]}
         wanted = [name for name in INPUTS if name != "types" or network.spec.token_types]
         inputs = [helper.make_tensor_value_info(n, TensorProto.INT64, shapes.get(n, ["rows"])) for n in wanted]
+        if network.spec.pooling == "mean":
+            inputs.append(helper.make_tensor_value_info("mean", TensorProto.FLOAT, ["rows", "cells"]))
         self.nodes.append(helper.make_node("Identity", [output], ["logits"], name="logits"))
         logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", network.layout.width])
         graph = helper.make_graph(self.nodes, "qawl", inputs, [logits], list(self.weights.values()))
@@ -142,11 +152,11 @@ def _residual(graph: _Graph, name: str, part: Any, x: str, skip: str) -> str:
     return graph.norm(name + ".norm", part.LayerNorm, graph.op("Add", mapped, skip))
 
 
-def _heads(graph: _Graph, network: Network, sentence: str, target: str) -> str:
-    own = graph.gelu("tags", network.tags, sentence)
+def _heads(graph: _Graph, network: Network, own: str, sentence: str, target: str) -> str:
+    alone = graph.gelu("tags", network.tags, own)
     both = graph.op("Concat", sentence, target, graph.op("Mul", sentence, target), axis=1)
     pair = graph.gelu("pair", network.pair, both)
-    parts = [("types", network.types, own), ("primary", network.primary, own), ("voice", network.voice, own)]
+    parts = [("types", network.types, alone), ("primary", network.primary, alone), ("voice", network.voice, alone)]
     logits = [
         graph.op("Add", graph.linear(name, part, x), graph.constant(f"{name}.bias", part.bias))
         for name, part, x in (*parts, ("stance", network.stance, pair))
