@@ -112,7 +112,8 @@ def document_stance(sentences: Probabilities, margin: float) -> tuple[str, float
 def none_logit(raw: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, 1) logit of "no type holds" from (N, T) logits of independent types."""
     log_none = -np.logaddexp(0.0, raw).sum(axis=1, keepdims=True)
-    return log_none - np.log(-np.expm1(np.minimum(log_none, -1e-12)))
+    result: NDArray[np.float64] = log_none - np.log(-np.expm1(np.minimum(log_none, -1e-12)))
+    return result
 
 
 def softmax(logits: NDArray[np.floating], temperature: float) -> Probabilities:
@@ -120,7 +121,8 @@ def softmax(logits: NDArray[np.floating], temperature: float) -> Probabilities:
     scaled = logits.astype(np.float64) / temperature
     scaled -= scaled.max(axis=-1, keepdims=True)
     exps = np.exp(scaled)
-    return exps / exps.sum(axis=-1, keepdims=True)
+    result: Probabilities = exps / exps.sum(axis=-1, keepdims=True)
+    return result
 
 
 def sigmoid(x: NDArray[np.float64]) -> Probabilities:

@@ -153,14 +153,15 @@ def load_encoder(
 def build_encoder(config: dict[str, Any]) -> PreTrainedModel:
     """An encoder with random weights from the plain data of a config.json."""
     data = dict(config)
-    encoder: PreTrainedModel = AutoModel.from_config(AutoConfig.for_model(data.pop("model_type"), **data))
+    shape = AutoConfig.for_model(data.pop("model_type"), **data)
+    encoder: PreTrainedModel = AutoModel.from_config(shape)  # type: ignore[no-untyped-call]
     return drop_pooler(encoder)
 
 
 def drop_pooler(encoder: PreTrainedModel) -> PreTrainedModel:
     """The encoder without BERT's pooler: sentences are read from their own tokens, so it would be dead weight."""
     if getattr(encoder, "pooler", None) is not None:
-        encoder.pooler = None
+        setattr(encoder, "pooler", None)  # noqa: B010
     return encoder
 
 
@@ -179,5 +180,5 @@ def _extend_token_types(encoder: PreTrainedModel, count: int) -> None:
     with torch.no_grad():
         for row in range(count):
             new.weight[row] = old.weight[row if row < old.num_embeddings else row % 2]
-    encoder.embeddings.token_type_embeddings = new
+    encoder.get_submodule("embeddings").token_type_embeddings = new
     encoder.config.type_vocab_size = count

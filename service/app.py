@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import bentoml
-from _bentoml_sdk.io_models import IODescriptor  # type: ignore[import-untyped]
-from _bentoml_sdk.service.factory import Service  # type: ignore[import-untyped]
+from _bentoml_sdk.io_models import IODescriptor
+from _bentoml_sdk.service.factory import Service
 from bentoml._internal.server.http.traffic import TimeoutMiddleware
 from pydantic import BaseModel
 from starlette.applications import Starlette

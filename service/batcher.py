@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -33,8 +34,9 @@ from service.errors import queue_full
 T = TypeVar("T")
 # Deficit added a turn: about one window.
 QUANTUM = 512
-# Documents of fewer code points share a thread of their own, so that a book's tokenisation does not hold them up.
-SMALL = 20_000
+# Documents of fewer code points are cut and tokenised on the event loop: a millisecond or two, less than handing them
+# to a thread and back costs. Longer ones go to a thread, books to another, so that no article waits for a book.
+SHORT, SMALL = 2_000, 20_000
 
 
 class EngineFault(Exception):
@@ -148,9 +150,12 @@ class Batcher:
             flow.gone = True
             self._charge(flow, -flow.held)
 
-    async def on_small(self, work: Callable[[], T]) -> T:
-        """Run a short piece of CPU work beside the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._small, work)
+    async def beside(self, size: int, work: Callable[[], T]) -> T:
+        """Do CPU work for a document of that many code points, off the event loop unless it is a short one."""
+        if size < SHORT:
+            return work()
+        pool = self._small if size < SMALL else self._large
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
 
     def _expected(self, document: Document) -> float:
         return characters(document) * (1 + len(document.targets or ())) * self._density
@@ -171,12 +176,10 @@ class Batcher:
 
     async def _drive(self, flow: _Flow, document: Document, expected: float) -> Tags | InputError | EngineFault:
         """One document from text to tags: the steps on a thread, its windows in the flow's queue."""
-        loop = asyncio.get_running_loop()
         size = characters(document)
-        pool = self._small if size < SMALL else self._large
         steps = self._tagger.steps(document)
         try:
-            step = await loop.run_in_executor(pool, _advance, steps, None)
+            step = await self.beside(size, partial(_advance, steps, None))
             total = 0
             while isinstance(step, list):
                 wanted = sum(window.tokens for window in step)
@@ -186,7 +189,7 @@ class Batcher:
                 total += wanted
                 self._check(document, step, total)
                 logits = await self._put(flow, step, wanted)
-                step = await loop.run_in_executor(pool, _advance, steps, logits)
+                step = await self.beside(size, partial(_advance, steps, logits))
         except (InputError, EngineFault) as error:
             return error
         except Exception:

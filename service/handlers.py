@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ from models.labels import MAPPINGS, Label
 from models.tagger import Tagger
 from models.tags import Document, Tags
 from service import metrics
-from service.batcher import Batcher, EngineFault
+from service.batcher import Batcher, EngineFault, characters
 from service.call import Call, current
 from service.errors import ApiError, Detail, internal
 from service.schemas import BatchRequest, TagRequest, check
@@ -41,10 +41,11 @@ class Handlers:
 
         """
         async with _in_time():
-            (outcome,) = await self._batcher.tag([request.document()])
+            document = request.document()
+            (outcome,) = await self._batcher.tag([document])
             if not isinstance(outcome, Tags):
                 raise _error(outcome)
-            return await self._json(partial(_shown, outcome, request))
+            return await self._json([document], partial(_shown, outcome, request))
 
     async def batch(self, request: BatchRequest) -> Response:
         """POST /v1/batch: each article is answered by itself.
@@ -64,7 +65,7 @@ class Handlers:
             def results() -> dict[str, Any]:
                 return {"results": [_result(*one, rid) for one in zip(ids, asked, outcomes, strict=True)]}
 
-            return await self._json(results)
+            return await self._json(documents, results)
 
     def labels(self) -> dict[str, Any]:
         """GET /v1/labels: the bundle's scheme; where a head takes the arg-max, thresholds are null."""
@@ -106,9 +107,10 @@ class Handlers:
         except ApiError as error:
             return error
 
-    async def _json(self, build: Callable[[], Any]) -> Response:
-        """A reply whose JSON is built and written beside the event loop."""
-        body = await self._batcher.on_small(lambda: _dump(build()).encode())
+    async def _json(self, documents: Sequence[Document], build: Callable[[], Any]) -> Response:
+        """A reply whose JSON is built and written beside the event loop, if it is a long one."""
+        size = sum(characters(document) * (1 + len(document.targets or ())) for document in documents)
+        body = await self._batcher.beside(size, lambda: _dump(build()).encode())
         return Response(body, media_type="application/json")
 
 

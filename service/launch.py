@@ -49,7 +49,7 @@ def serve(bundle: Path | None = None, host: str | None = None, port: int | None 
 
 def _run(settings: Settings, listener: socket.socket, entry: str) -> None:
     """BentoML's worker in this very process: a supervisor would only cost start-up time and memory."""
-    from _bentoml_impl.worker.service import main  # type: ignore[import-untyped]
+    from _bentoml_impl.worker.service import main
 
     # uvicorn raises the signal again when it is done: a drain is a success, not a death.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -67,8 +67,8 @@ def _run(settings: Settings, listener: socket.socket, entry: str) -> None:
 
 def _supervise(settings: Settings, listener: socket.socket, entry: str) -> None:
     """BentoML's own server with its supervisor, for more than one worker."""
-    from _bentoml_impl.loader import load  # type: ignore[import-untyped]
-    from _bentoml_impl.server import serve_http  # type: ignore[import-untyped]
+    from _bentoml_impl.loader import load
+    from _bentoml_impl.server import serve_http
 
     root = str(Path(__file__).resolve().parent.parent)
     load(entry, working_dir=root).inject_config()

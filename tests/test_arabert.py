@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from pathlib import Path
 
@@ -99,11 +100,11 @@ def test_it_learns_and_exports_with_torchs_logits(prepared, tmp_path):
     collate = Collator(prepared.source.spec, prepared.scheme.type_ids, 0.1, packing=True)
     batch = collate(found)
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-4)
-    first = loss = None
+    first = math.inf
     for _ in range(30):
         losses = head_losses(network(**batch["inputs"]), Answers(**batch["answers"]), heads)
         loss = sum(value / count.clamp(min=1) for value, count in losses.values())
-        first = first or loss.item()
+        first = loss.item() if first == math.inf else first
         if loss.item() <= first / 2:
             break
         loss.backward()
@@ -112,9 +113,9 @@ def test_it_learns_and_exports_with_torchs_logits(prepared, tmp_path):
     assert loss.item() <= first / 2
     export_onnx(network, tmp_path / "model.onnx")
     article = prepared.dev[0]
-    found = windows(article.sentences, article.targets[0], prepared.source.spec)
+    asked = windows(article.sentences, article.targets[0], prepared.source.spec)
     onnx = OnnxEngine(tmp_path / "model.onnx", prepared.source.spec)
-    assert largest_difference(onnx, TorchEngine(network, "cpu"), found) < 1e-4
+    assert largest_difference(onnx, TorchEngine(network, "cpu"), asked) < 1e-4
 
 
 def test_safetensors_load_alike(tmp_path):

@@ -111,4 +111,4 @@ def test_partial_labels_have_no_single_answer():
     assert single(frozenset({Stance.DISCUSS, Stance.UNRELATED})) is None
     assert type_set(LabelledSentence(text="س", types={ClaimType.EVENT: True})) is None
     nothing = dict.fromkeys(SCHEME.type_ids, False)
-    assert type_set(LabelledSentence(text="س", types=nothing)) == {NONE}
+    assert type_set(LabelledSentence(text="س", types=nothing)) == frozenset({NONE})

@@ -6,7 +6,7 @@ import json
 import math
 
 import pytest
-from sklearn.metrics import f1_score  # type: ignore[import-untyped]
+from sklearn.metrics import f1_score
 
 from models.errors import DataError
 from models.labels import NONE, SCHEME, STANCES, VOICES, ClaimType, Stance, Voice

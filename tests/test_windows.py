@@ -73,6 +73,7 @@ def test_collate_points_at_each_sentence():
     assert list(read[batch.heads]) == [1, 1, 1]
     assert list(batch.ids[[0, 0, 1], read[batch.ends]]) == [2, 2, 2]
     assert list(batch.mask.sum(axis=1)) == [w.tokens for w in found]
+    assert batch.mean is not None
     assert batch.mean @ np.arange(batch.ids.size) == pytest.approx([3.0, 5.5, 9.5])
 
 

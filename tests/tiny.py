@@ -51,7 +51,7 @@ def write_tiny(target: Path, *, pooling: str, token_types: int, max_tokens: int)
         # Untrained heads answer nearly alike everywhere; larger weights make every mix-up visible.
         for head in (network.tags, network.pair, network.types, network.primary, network.voice, network.stance):
             head.weight.mul_(8)
-    trained = Trained(network, Calibration.neutral(SCHEME), {"mean": 0.0}, 7, {})
+    trained = Trained(network, Calibration.neutral(SCHEME), [], {"mean": 0.0}, 7, {})
     fields = manifest_fields(run, source, loaded, trained)
 
     def write(folder: Path) -> None:

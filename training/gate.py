@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from models.calibrate import Calibration
 from models.engines import Heads
@@ -28,7 +29,21 @@ class Gate:
     @property
     def passed(self) -> bool:
         """Whether no head lost more than `ALLOWED`."""
-        return all(self.int8[name] >= score - ALLOWED for name, score in self.fp32.items())
+        return self.loss <= ALLOWED
+
+    @property
+    def loss(self) -> float:
+        """The most that a head loses."""
+        return max(score - self.int8[name] for name, score in self.fp32.items())
+
+    def figures(self) -> dict[str, Any]:
+        """What the bundle remembers."""
+        return {"fp32": self.fp32, "int8": self.int8, "loss": self.loss, "allowed": ALLOWED, "passed": self.passed}
+
+    def sentence(self) -> str:
+        """The outcome with its figures."""
+        outcome = "ships" if self.passed else "is refused"
+        return f"int8 {outcome}: a head loses at most {self.loss:.4f} macro-F1, {ALLOWED} is allowed"
 
 
 def int8_gate(

@@ -34,6 +34,7 @@ from training.export import TOLERANCE, export_onnx, largest_difference, quantise
 from training.figures import figures
 from training.gate import int8_gate
 from training.normal import key
+from training.reads import EncodedArticle
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +44,11 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "onnxruntime", "numpy", "sci
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A run's result: the network of the best seed, its calibration and dev scores."""
+    """A run's result: the network of the best seed, its calibration, the dev articles and scores on them."""
 
     network: Network
     calibration: Calibration
+    dev_articles: Sequence[EncodedArticle]
     dev: dict[str, float]
     seed: int
     seeds: dict[str, dict[str, float]]
@@ -71,7 +73,8 @@ def package(run: Run, config: Path, source: Source, loaded: Sequence[Loaded], tr
     dev = [corpus for corpus in run.corpora if corpus.split == "dev"]
     options = Options(baselines=run.baselines, train=[c for c in run.corpora if c.split == "train"])
     report = evaluate(draft.path, dev, options, root=config.parent)
-    gate = int8_gate(draft.path, dev, config.parent)
+    exact, small = (draft.path / ONNX[precision] for precision in ("fp32", "int8"))
+    gate = int8_gate(exact, small, source.spec, trained.dev_articles, trained.calibration, run.scheme())
     fields["metrics"] |= {"report": report.summary, "int8": gate.figures()}
     log.info("%s", gate.sentence())
     texts["report.json"] = report.to_json()
@@ -118,7 +121,7 @@ def write_network(network: Network, source: Source, folder: Path, *, half: bool 
     save_file(weights, folder / "model.safetensors")
     network = network.float()
     config = network.encoder.config.to_dict()
-    for private in ("_name_or_path", "transformers_version"):
+    for private in ("_name_or_path", "transformers_version", "_attn_implementation", "attn_implementation"):
         config.pop(private, None)
     (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     source.tokenizer.save(str(folder / "tokenizer.json"))
@@ -129,7 +132,7 @@ def write_network(network: Network, source: Source, folder: Path, *, half: bool 
 def check_parity(network: Network, exported: Path) -> None:
     """Compare the exported network with torch's on windows of many lengths."""
     spec = network.spec
-    size = network.encoder.get_input_embeddings().num_embeddings
+    size = int(network.encoder.config.vocab_size)
     lengths = (1, 3, 9, 0, 30, 60)
     sentences = [np.asarray(np.arange(n) * 7919 % size, dtype=np.int32) for n in lengths]
     found = windows(sentences, sentences[2], spec) + windows(sentences, None, spec, context=False)

@@ -176,8 +176,8 @@ def _cells(header: list[str], cells: list[str], name: str, line: int) -> Row | P
 
 
 def _parquet(path: Path, name: str) -> Iterator[Row | Problem]:
-    import pyarrow as pa  # type: ignore[import-untyped]
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
         line = 0
@@ -190,7 +190,7 @@ def _parquet(path: Path, name: str) -> Iterator[Row | Problem]:
 
 
 def _hub(corpus: Corpus) -> Iterator[Row | Problem]:
-    from datasets import load_dataset  # type: ignore[import-untyped]
+    from datasets import load_dataset
 
     split = corpus.hub_split or corpus.split
     name = f"{corpus.hub}@{split}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,11 +36,10 @@ class Reading:
 
 
 def encode_articles(
-    articles: Sequence[LabelledArticle], tokenizer: Tokenizer, normalise: object
+    articles: Sequence[LabelledArticle], tokenizer: Tokenizer, normalise: Callable[[str], str]
 ) -> list[EncodedArticle]:
     """Normalise and tokenise every sentence and target of a corpus in one batch."""
-    clean = normalise if callable(normalise) else str
-    texts = [clean(t) for a in articles for t in (*(s.text for s in a.sentences), *a.targets)]
+    texts = [normalise(t) for a in articles for t in (*(s.text for s in a.sentences), *a.targets)]
     ids = iter(encode(tokenizer, texts))
     return [EncodedArticle(a, [next(ids) for _ in a.sentences], [next(ids) for _ in a.targets]) for a in articles]
 

@@ -11,10 +11,12 @@ from typing import Any
 from models import bundle as bundles
 from models.bundle import ONNX, REQUIRED, Bundle
 from models.engines.torch import load_network
+from training.data import load, source_of
 from training.evaluate import SEEDS
 from training.export import export_onnx, quantise
 from training.gate import Gate, int8_gate
 from training.package import check_parity
+from training.reads import encode_articles
 
 KEPT = tuple(name for name in REQUIRED if name != ONNX["fp32"])
 
@@ -44,7 +46,10 @@ def reexport(path: Path, on: Sequence[Path]) -> tuple[Bundle, Gate]:
             quantise(target / ONNX["fp32"], target / ONNX["int8"])
 
         draft = bundles.save(Path(folder) / bundle.path.resolve().name, fields, write_draft)
-        gate = int8_gate(draft.path, [p.resolve() for p in on] or [SEEDS], Path())
+        labelled = [a for p in on or [SEEDS] for a in load(source_of(p.resolve()), Path()).articles]
+        articles = encode_articles(labelled, bundle.tokenizer, bundle.normalise)
+        exact, small = (draft.path / ONNX[precision] for precision in ("fp32", "int8"))
+        gate = int8_gate(exact, small, bundle.windows, articles, bundle.manifest.calibration, bundle.scheme)
         fields["metrics"] = {**fields["metrics"], "int8": gate.figures()}
 
         def write(target: Path) -> None:

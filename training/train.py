@@ -67,6 +67,7 @@ def train(path: Path, *, resume: bool = False, work: Path | None = None) -> Bund
     trained = Trained(
         network=best.network,
         calibration=calibration,
+        dev_articles=prepared.dev,
         dev=dev_scores(predict(best.network, prepared.dev), calibration, prepared.scheme),
         seed=best.seed,
         seeds=summary([c.scores for c in candidates]),

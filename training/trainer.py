@@ -29,6 +29,7 @@ class QawlTrainer(Trainer):
 
     def __init__(self, *, run: Run, heads: Heads, score: Callable[[Network], dict[str, float]], **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._reads: Reads = kwargs["train_dataset"]
         self._run, self._heads, self._score = run, heads, score
         # The loss is already a mean; gradient accumulation must divide it.
         self.model_accepts_loss_kwargs = False
@@ -81,7 +82,7 @@ class QawlTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Dataset[Reading] | None = None) -> Sampler[int]:
         # `Reads` shuffles by itself, so that an index means the same reading after a resume.
-        return SequentialSampler(self.train_dataset)
+        return SequentialSampler(self._reads)
 
 
 class JsonLog(TrainerCallback):
@@ -106,7 +107,8 @@ class JsonLog(TrainerCallback):
 
 def parameter_groups(model: nn.Module | None, optimisation: Optimisation) -> list[dict[str, Any]]:
     """Optimiser groups by learning rate and weight decay (none for biases and norms)."""
-    network = model
+    network: Any = model
+    # torch.compile and distributed training wrap the network.
     while not isinstance(network, Network):
         network = network.module if hasattr(network, "module") else network._orig_mod
     depth = int(getattr(network.encoder.config, "num_hidden_layers", 1))
@@ -147,7 +149,7 @@ def make_trainer(
     if optimisation.patience is not None:
         callbacks.append(EarlyStoppingCallback(optimisation.patience))
     if optimisation.checkpointing:
-        network.encoder.gradient_checkpointing_enable()
+        network.encoder.gradient_checkpointing_enable()  # type: ignore[no-untyped-call]
     types = run.scheme().type_ids
     collator = Collator(network.spec, types, run.loss.partial, packing=optimisation.packing)
     return QawlTrainer(

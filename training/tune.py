@@ -77,7 +77,7 @@ def with_settings(run: Run, settings: Mapping[str, Any]) -> Run:
     data = run.model_dump()
     for name, value in settings.items():
         *sections, last = name.split(".")
-        place = data
+        place: Any = data
         for section in sections:
             place = place.get(section) if isinstance(place, dict) else None
         if not isinstance(place, dict) or last not in place:

@@ -57,7 +57,7 @@ def load(
 ) -> Outcome:
     """Drive the service until so many requests are answered or so many seconds are over.
 
-    `patient` clients wait as long as a 429 tells them to, up to a tenth of a second here.
+    `patient` clients wait as long as a 429 tells them to.
     """
     outcome, lock = Outcome(), threading.Lock()
     turns: Iterator[int] = iter(range(requests)) if requests is not None else itertools.count()
@@ -78,15 +78,16 @@ def load(
             )
             reply = connection.getresponse()
             body = reply.read()
+            wait = int(reply.headers.get("retry-after", "0"))
             with lock:
                 outcome.statuses[reply.status] += 1
                 outcome.seconds.append(time.monotonic() - sent)
                 if reply.status == 200:
                     outcome.sentences += json.loads(body)["usage"]["sentences"]
                 else:
-                    outcome.waits.append(int(reply.headers.get("retry-after", "0")))
-            if reply.status == 429 and patient:
-                time.sleep(0.1)
+                    outcome.waits.append(wait)
+            if patient:
+                time.sleep(wait)
         connection.close()
 
     threads = [threading.Thread(target=client) for _ in range(clients)]

@@ -93,7 +93,7 @@ def document_stance(target: int, tagged: Sequence[SentenceTags]) -> DocumentStan
 
 
 def local(job: tools.run.Job, files: object) -> Local:
-    return Local(FakeTagger(), job.asked)  # type: ignore[arg-type]
+    return Local(FakeTagger(), job.asked)
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def test_primary_comes_first_and_bad_labels_are_refused(
 ) -> None:
     export = annotated(tasks)
     found = json.loads(export.read_text(encoding="utf-8"))
-    chosen = {
+    chosen: dict[str, dict[str, list[str]]] = {
         "a": {"types": [ClaimType.EVENT, ClaimType.CAUSE], "primary": [ClaimType.CAUSE]},
         "b": {"types": [NONE, ClaimType.EVENT]},
     }

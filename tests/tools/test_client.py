@@ -11,7 +11,6 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-import qawl
 from models.errors import InputError
 from models.tags import Document
 from qawl import ApiError, ArticleError, AsyncClient, Client, Tags, Unreachable, to_pandas
@@ -91,8 +90,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def note(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr(qawl.time, "sleep", slept.append)
-    monkeypatch.setattr(qawl.asyncio, "sleep", note)
+    monkeypatch.setattr("qawl.time.sleep", slept.append)
+    monkeypatch.setattr("qawl.asyncio.sleep", note)
     return slept
 
 

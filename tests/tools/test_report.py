@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -126,7 +127,7 @@ def entry(text: str, targets: list[dict], stances: list[str], voice: str = Voice
     sentence |= {"primary": "own type", "checkable": False, "voice": {"label": voice, "score": 1.0}}
     counts = dict.fromkeys(SCHEME.stances and [s.id for s in SCHEME.stances], 0)
     document = [{**one, "mixed": False, "counts": counts} for one in scored]
-    reply = {"id": None, "model": {}, "offset_unit": "codepoint", "targets": targets, "usage": {}}
+    reply: dict[str, Any] = {"id": None, "model": {}, "offset_unit": "codepoint", "targets": targets, "usage": {}}
     reply |= {"sentences": [sentence | {"stances": scored}], "document": {"stances": document}}
     return {"source": "س", "file": "f", "title": None, "reply": reply}
 

@@ -360,7 +360,12 @@ def test_in_order_keeps_order_and_reads_no_further_than_it_must() -> None:
             yield i
 
     ahead = []
-    for item, result in in_order(lambda i: (time.sleep(number(str(i), 5) / 1000), i * i)[1], items(), 4):
+
+    def slow_square(i: int) -> int:
+        time.sleep(number(str(i), 5) / 1000)
+        return i * i
+
+    for item, result in in_order(slow_square, items(), 4):
         assert result == item * item
         ahead.append(read - item)
     assert len(ahead) == 100
