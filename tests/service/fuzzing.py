@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.service.process import ROOT, Server, running
+from tests.soak.soak import save
 
 # Limits small enough that values at them, and beyond, cost little.
 SMALL: dict[str, Any] = {
@@ -56,6 +57,7 @@ def main() -> None:
         sys.stdout.write(report)
         refused = server.metric("qawl_replies_total") - server.metric('qawl_replies_total{code="ok"')
         sys.stdout.write(f"{cases} cases, {refused:.0f} refused by the envelope, no 5xx\n")
+        save("fuzzing", {"cases": cases})
 
 
 if __name__ == "__main__":

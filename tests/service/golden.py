@@ -19,6 +19,7 @@ from tests.service.process import running
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 README = Path(__file__).resolve().parents[2] / "service" / "README.md"
+FIGURES = Path(__file__).resolve().parents[1] / "soak" / "figures.json"
 TABLE = re.compile(r"\| variable \|.*\n(?:\|.*\n)+")
 _TEXT = (
     "أغلقت بلدية النهر صباح الأحد الجسر القديم أمام السيارات بعد ظهور تشققات فيه. وقال مدير الأشغال سالم الحداد "
@@ -53,6 +54,27 @@ def settings_table() -> str:
     return "\n".join(["| variable | default | what it sets |", "|---|---|---|", *rows]) + "\n"
 
 
+def with_figures(text: str) -> str:
+    """The README with the last cell of its measured promises as figures.json has them."""
+    kept = json.loads(FIGURES.read_text(encoding="utf-8"))
+    soak, fuzzing = kept["soak"], kept["fuzzing"]
+    cells = {
+        "the OpenAPI document is kept": f"{fuzzing['cases']} cases, no 5xx",
+        "beyond the limits only 429": (
+            f"goodput {soak['overload_goodput_share']:.0%} of capacity at three times the clients, "
+            f"{soak['overload_other']} other replies"
+        ),
+        "minutes at saturation, memory flat": (
+            f"{soak['seconds']} s, {soak['clients']} clients, {soak['requests']} requests, {soak['not_200']} not 200, "
+            f"p50 {soak['p50_ms']} ms, RSS {soak['rss_mib']} MiB, grew {soak['rss_growth_mib']} MiB; "
+            f"{soak['bundle']} on one shared core"
+        ),
+    }
+    for promise, cell in cells.items():
+        text = re.sub(rf"^(\| {re.escape(promise)} \|.*\|) [^|]* \|$", rf"\1 {cell} |", text, flags=re.MULTILINE)
+    return text
+
+
 def _shown(name: str, default: Any) -> str:
     if name == "bundle":
         return "`models/compact`"
@@ -63,7 +85,7 @@ def _shown(name: str, default: Any) -> str:
 
 def main() -> None:
     text = README.read_text(encoding="utf-8")
-    README.write_text(TABLE.sub(lambda _: settings_table(), text), encoding="utf-8")
+    README.write_text(with_figures(TABLE.sub(lambda _: settings_table(), text)), encoding="utf-8")
     write("openapi.json", document(Settings.load()))
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), QAWL_BUNDLE=SHIPPED) as server:
         fingerprint = server.client.get("/v1/model").json()["fingerprint"]

@@ -6,7 +6,7 @@ import pytest
 
 from models.errors import ConfigError
 from service.settings import Settings, unknown_variables
-from tests.service.golden import README, settings_table
+from tests.service.golden import README, settings_table, with_figures
 
 
 @pytest.fixture(autouse=True)
@@ -67,5 +67,7 @@ def test_a_mistyped_variable_is_noticed() -> None:
     assert unknown_variables({"QAWL_MAX_TXT": "5", "QAWL_MAX_TEXT": "5", "HOME": "/"}) == ["QAWL_MAX_TXT"]
 
 
-def test_the_readme_has_every_setting_with_its_default() -> None:
-    assert settings_table() in README.read_text(encoding="utf-8")
+def test_the_readme_has_every_setting_and_the_measured_figures() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert settings_table() in text
+    assert with_figures(text) == text

@@ -1,6 +1,7 @@
 """Minutes at saturation, then overload: `python -m tests.soak.soak [--bundle B] [--seconds 600] [--clients 32]`.
 
-Prints one JSON object of figures; exits 1 if a promise of service/README.md is broken.
+Prints one JSON object of figures; exits 1 if a promise of service/README.md is broken. `--save` keeps the figures in
+figures.json, from where `make golden` takes them into service/README.md.
 """
 
 from __future__ import annotations
@@ -8,16 +9,19 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
 import sys
 import tempfile
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from models.bundle import SHIPPED
+from models.bundle import SHIPPED, Bundle
 from tests.service.process import TEXT, running
 from tests.soak.load import Outcome, load
 
 MiB = 1024 * 1024
+FIGURES = Path(__file__).with_name("figures.json")
 
 
 def main() -> None:
@@ -25,12 +29,23 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, default=SHIPPED)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--save", action="store_true")
     given = parser.parse_args()
     figures = {**soak(given.bundle, given.seconds, given.clients), **overload(given.bundle, given.seconds / 10)}
     sys.stdout.write(json.dumps(figures, indent=1) + "\n")
+    if given.save:
+        save("soak", {"bundle": Bundle.load(given.bundle).identity()["name"], **figures})
     broken = [name for name, kept in promises(figures).items() if not kept]
     if broken:
         sys.exit(f"broken: {', '.join(broken)}")
+
+
+def save(name: str, figures: dict[str, Any]) -> None:
+    """Keep the figures of one command, with the commit and the day."""
+    kept = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    kept[name] = {"commit": commit.stdout.strip(), "day": date.today().isoformat(), **figures}
+    FIGURES.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
 def promises(figures: dict[str, Any]) -> dict[str, bool]:
