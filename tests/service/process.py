@@ -44,6 +44,13 @@ class Server:
         lines = self.client.get("/metrics").text.splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(start))
 
+    def until_seen(self, word: str, seconds: float = 30) -> None:
+        """Wait until the engine of tests.service.faulty has met this cue (TEST_SEEN is `seen` in the folder)."""
+        seen, end = self.folder / "seen", time.monotonic() + seconds
+        while not seen.exists() or word not in seen.read_text(encoding="utf-8"):
+            assert time.monotonic() < end, f"the model has not seen {word}"
+            time.sleep(0.01)
+
     def rss(self) -> int:
         """Resident bytes of the process."""
         statm = Path(f"/proc/{self.process.pid}/statm").read_text()

@@ -38,12 +38,13 @@ def address(server: Server) -> tuple[str, int]:
 
 
 def test_killed_in_the_middle_it_starts_again_on_its_port(tiny_bundle: Path, tmp_path: Path) -> None:
-    with running(tmp_path / "first", FAULTY, QAWL_BUNDLE=tiny_bundle) as server:
+    seen = tmp_path / "first" / "seen"
+    with running(tmp_path / "first", FAULTY, QAWL_BUNDLE=tiny_bundle, TEST_SEEN=seen) as server:
         before = server.tag(text=TEXT).json()
         port = address(server)[1]
         with ThreadPoolExecutor(1) as pool:
             asked = pool.submit(server.tag, text=SLOW)
-            time.sleep(0.3)
+            server.until_seen(SLOW)
             server.stop(signal.SIGKILL)
             with pytest.raises(httpx.TransportError):
                 asked.result()

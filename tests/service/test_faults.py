@@ -189,9 +189,10 @@ def narrow(tiny_bundle, tmp_path_factory):
 
 
 def test_row_10_a_full_queue(narrow):
+    (narrow.folder / "seen").write_text("")
     with ThreadPoolExecutor(24) as pool:
         asked = [pool.submit(narrow.tag, text=f"{SLOW}. {TEXT}") for _ in range(24)]
-        time.sleep(0.6)
+        narrow.until_seen(SLOW)
         assert narrow.client.get("/readyz").status_code == 200
         assert narrow.client.get("/livez").status_code == 200
         replies = [future.result() for future in asked]
@@ -210,7 +211,7 @@ def test_row_11_past_the_deadline(narrow):
     seen.write_text("")
     with ThreadPoolExecutor(2) as pool:
         slow = pool.submit(narrow.tag, text=SLOW)
-        time.sleep(0.3)
+        narrow.until_seen(SLOW)
         late = narrow.client.post("/v1/tag", json={"text": MARK}, headers={"x-deadline-ms": "300"})
         envelope(late, 504, "deadline")
         assert slow.result().status_code == 200
@@ -226,7 +227,7 @@ def test_row_12_a_client_that_leaves_is_not_read(narrow):
     gone = narrow.metric("qawl_disconnects_total")
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(narrow.tag, text=SLOW)
-        time.sleep(0.3)
+        narrow.until_seen(SLOW)
         with pytest.raises(httpx.ReadTimeout), httpx.Client(base_url=narrow.url, timeout=0.3) as client:
             client.post("/v1/tag", json={"text": MARK})
         assert slow.result().status_code == 200
@@ -295,13 +296,15 @@ def test_row_15_a_bad_bundle_is_one_line(tiny_bundle, tmp_path, how):
 
 
 def test_row_16_sigterm_with_work_in_flight(tiny_bundle, tmp_path):
-    with running(tmp_path, FAULTY, QAWL_BUNDLE=tiny_bundle, QAWL_DRAIN_SECONDS="0.7") as server:
+    settings = {"QAWL_BUNDLE": tiny_bundle, "QAWL_DRAIN_SECONDS": 1, "TEST_SEEN": tmp_path / "seen"}
+    with running(tmp_path, FAULTY, **settings) as server:
         with ThreadPoolExecutor(1) as pool:
             work = pool.submit(server.tag, text=SLOW)
-            time.sleep(0.3)
+            server.until_seen(SLOW)
             server.process.send_signal(signal.SIGTERM)
-            time.sleep(0.2)
-            envelope(server.client.get("/readyz"), 503, "not_ready")
+            while (reply := server.client.get("/readyz")).status_code == 200:
+                time.sleep(0.01)
+            envelope(reply, 503, "not_ready")
             assert server.client.get("/livez").status_code == 200
             assert work.result().status_code == 200
         assert server.process.wait(15) == 0
