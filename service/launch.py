@@ -90,7 +90,7 @@ def _check_tracing(settings: Settings) -> None:
     if settings.tracing_endpoint is None:
         return
     try:
-        import_module("opentelemetry.exporter.otlp.proto.http")
+        import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
     except ImportError as error:
         raise ConfigError(
             "QAWL_TRACING_ENDPOINT: needs an exporter; run: pip install 'bentoml[tracing-otlp]'"

@@ -14,6 +14,7 @@ from models.errors import ConfigError
 
 PREFIX = "QAWL_"
 _HASH = re.compile(r"[0-9a-f]{64}")
+_USER = re.compile(r"//[^/@]*@")
 _ORIGIN = re.compile(r"https?://[^/\s]+")
 
 Commas = Annotated[tuple[str, ...], NoDecode]
@@ -105,8 +106,10 @@ class Settings(BaseSettings):
             raise ConfigError(f"{variable}: {first['msg'].removeprefix('Value error, ')}") from None
 
     def shown(self) -> dict[str, Any]:
-        """The settings as they may be printed: keys are counted, not shown."""
-        return self.model_dump(mode="json") | {"api_keys": f"{len(self.api_keys)} set"}
+        """The settings as they may be printed: keys are counted, passwords in addresses left out."""
+        endpoint = self.tracing_endpoint and _USER.sub("//", self.tracing_endpoint)
+        hidden = {"api_keys": f"{len(self.api_keys)} set", "tracing_endpoint": endpoint}
+        return self.model_dump(mode="json") | hidden
 
     def limits(self) -> dict[str, int]:
         """The limits that a caller can meet, for /v1/model."""

@@ -58,7 +58,10 @@ def test_a_wrong_value_is_one_sentence_that_names_it(monkeypatch: pytest.MonkeyP
 
 
 def test_keys_are_counted_not_shown() -> None:
-    settings = Settings.load(api_keys=("a" * 64, "b" * 64))
+    settings = Settings.load(
+        api_keys=("a" * 64, "b" * 64), tracing_endpoint="http://me:secret@collector:4318/v1/traces"
+    )
+    assert settings.shown()["tracing_endpoint"] == "http://collector:4318/v1/traces"
     assert settings.shown()["api_keys"] == "2 set"
     assert "aaaa" not in str(settings.shown())
 
