@@ -9,7 +9,7 @@ MINUTES ?= 10
 IMAGE ?= python:3.11-slim
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format soak contract audit lock pin-image docs clean
+.PHONY: help serve test check format soak audit lock pin-image docs golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,11 +30,14 @@ format: $(DEV)/ready ## format, and fix what ruff can fix
 	$(DEV)/bin/ruff format .
 	$(DEV)/bin/ruff check --fix .
 
-docs: $(DEV)/ready ## write docs/cli.md and the bulk page anew
+docs: $(DEV)/ready ## write docs/cli.md and docs/bulk.md anew
 	$(DEV)/bin/python -m tools.docs
 
+golden: $(DEV)/ready ## write the service's golden files anew; the diff is the review
+	$(DEV)/bin/python -m tests.service.golden
+
 soak: $(DEV)/ready ## saturate the service for MINUTES (10) and watch its memory
-	QAWL_SOAK_MINUTES=$(MINUTES) $(DEV)/bin/python -m pytest -q tests/soak
+	$(DEV)/bin/python -m tests.soak.soak --seconds $$(( $(MINUTES) * 60 ))
 
 audit: $(DEV)/ready ## look the locked packages up for known faults, where an advisory service is reachable
 	sh deploy/audit.sh
