@@ -50,6 +50,8 @@ class Stance(StrEnum):
 
 VOICES = tuple(str(voice) for voice in Voice)
 STANCES = tuple(str(stance) for stance in Stance)
+MIXED = "mixed"
+"""What reports call the stance of an article in which both sides reach the margin."""
 POLAR = (str(Stance.AGREE), str(Stance.DISAGREE))
 """The two stances that take a side."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import ConfigError
-from models.labels import NONE, SCHEME, VOICES, Label, Stance, Voice
+from models.labels import MIXED, NONE, SCHEME, VOICES, Label, Stance, Voice
 from qawl import Sentence, Tags
 from tools.chart import Bar, diverging
 
@@ -165,7 +165,7 @@ def _article_row(entry: dict[str, Any], tags: Tags, source: str, targets: dict[i
         "source": source,
         "sentences": len(tags.sentences),
         "checkable": sum(s.checkable for s in tags.sentences),
-        "stances": {targets[d.target]: "mixed" if d.mixed else d.label for d in tags.document if d.target in targets},
+        "stances": {targets[d.target]: MIXED if d.mixed else d.label for d in tags.document if d.target in targets},
     }
 
 

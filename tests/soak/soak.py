@@ -90,9 +90,9 @@ def overload(bundle: Path, seconds: float) -> dict[str, Any]:
         # The two in turns, so that a busy machine slows both alike.
         fitting: list[Outcome] = []
         beyond: list[Outcome] = []
-        for _ in range(3):
-            fitting.append(load(server, clients=16, seconds=seconds / 3))
-            beyond.append(load(server, clients=48, seconds=seconds / 3, patient=True))
+        for _ in range(10):
+            fitting.append(load(server, clients=16, seconds=seconds / 10))
+            beyond.append(load(server, clients=48, seconds=seconds / 10, patient=True))
     capacity = statistics.median(one.goodput for one in fitting)
     goodput = statistics.median(one.goodput for one in beyond)
     return {
