@@ -96,7 +96,7 @@ class Tally:
             self._add_sentence(source, sentence, targets, tags.id or entry["file"])
         for stance in tags.document:
             if stance.target in targets:
-                label = "mixed" if stance.mixed else stance.label
+                label = MIXED if stance.mixed else stance.label
                 self.cells[targets[stance.target]][source.name].articles[label] += 1
         self.count += 1
         if len(self.articles) < _ARTICLES:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from models.labels import ClaimType, Stance, Voice
+from models.labels import MIXED, ClaimType, Stance, Voice
 from qawl import DocumentStance, Sentence, Tags
 from tools.articles import Article
 
@@ -75,7 +75,7 @@ def isolated(text: str) -> str:
 def _target_line(number: int, text: str, stance: DocumentStance | None) -> Text:
     line = Text(f"{_LRM}  {number}. ")
     if stance is not None:
-        label = "mixed" if stance.mixed else stance.label
+        label = MIXED if stance.mixed else stance.label
         counts = ", ".join(f"{label} {count}" for label, count in stance.counts.items() if count)
         line.append(label, style=_STYLES.get(stance.label, ""))
         line.append(f" ({counts})  ", style="dim")

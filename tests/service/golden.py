@@ -57,12 +57,12 @@ def settings_table() -> str:
 def with_figures(text: str) -> str:
     """The README with the last cell of its measured promises as figures.json has them."""
     kept = json.loads(FIGURES.read_text(encoding="utf-8"))
-    soak, fuzzing = kept["soak"], kept["fuzzing"]
+    soak, overload, fuzzing = kept["soak"], kept["overload"], kept["fuzzing"]
     cells = {
         "the OpenAPI document is kept": f"{fuzzing['cases']} cases, no 5xx",
         "beyond the limits only 429": (
-            f"goodput {soak['overload_goodput_share']:.0%} of capacity at three times the clients, "
-            f"{soak['overload_other']} other replies"
+            f"goodput {overload['overload_goodput_share']:.0%} of capacity at three times the clients, "
+            f"{overload['overload_other']} other replies"
         ),
         "minutes at saturation, memory flat": (
             f"{soak['seconds']} s, {soak['clients']} clients, {soak['requests']} requests, {soak['not_200']} not 200, "

@@ -34,7 +34,10 @@ def main() -> None:
     figures = {**soak(given.bundle, given.seconds, given.clients), **overload(given.bundle, given.seconds / 10)}
     sys.stdout.write(json.dumps(figures, indent=1) + "\n")
     if given.save:
-        save("soak", {"bundle": Bundle.load(given.bundle).identity()["name"], **figures})
+        bundle = Bundle.load(given.bundle).identity()["name"]
+        beyond = {name: value for name, value in figures.items() if name.startswith("overload")}
+        save("overload", {"bundle": bundle, **beyond})
+        save("soak", {"bundle": bundle, **{name: value for name, value in figures.items() if name not in beyond}})
     broken = [name for name, kept in promises(figures).items() if not kept]
     if broken:
         sys.exit(f"broken: {', '.join(broken)}")
