@@ -39,7 +39,8 @@ def card(fields: Mapping[str, Any], data: Sequence[Mapping[str, Any]], report: s
         "## How it was made",
         f"Commit `{provenance['commit']}`, seed {provenance['seed']}, Python {provenance['python']}, "
         + ", ".join(f"{name} {number}" for name, number in provenance["libraries"].items())
-        + ".\n\n<details><summary>Resolved configuration</summary>\n\n```json\n"
+        + f". {provenance.get('remark', '')}".rstrip()
+        + "\n\n<details><summary>Resolved configuration</summary>\n\n```json\n"
         + json.dumps(provenance["config"], ensure_ascii=False, indent=1)
         + "\n```\n</details>",
     ]
