@@ -9,7 +9,7 @@ MINUTES ?= 10
 IMAGE ?= python:3.11-slim
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format soak audit lock pin-image docs golden clean
+.PHONY: help serve test check format soak contract audit lock pin-image docs golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,10 +37,13 @@ golden: $(DEV)/ready ## write the service's golden files anew; the diff is the r
 	$(DEV)/bin/python -m tests.service.golden
 
 soak: $(DEV)/ready ## saturate the service for MINUTES (10) and watch its memory
-	$(DEV)/bin/python -m tests.soak.soak --seconds $$(( $(MINUTES) * 60 ))
+	$(DEV)/bin/python -m tests.soak.soak --seconds $$(( $(MINUTES) * 60 )) --save
+
+contract: $(SERVE)/ready $(DEV)/ready ## schemathesis, 2,000 cases, on the shipped bundle's own OpenAPI document
+	$(DEV)/bin/python -m tests.service.fuzzing models/compact 2000
 
 audit: $(DEV)/ready ## look the locked packages up for known faults, where an advisory service is reachable
-	sh deploy/audit.sh
+	PYTHON=$(DEV)/bin/python sh deploy/audit.sh
 
 lock: $(DEV)/ready ## resolve constraints.txt and requirements/*.txt anew
 	$(DEV)/bin/python $(PIP) uv
