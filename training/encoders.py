@@ -77,7 +77,8 @@ def resolve(encoder: Encoder, windows: Windows, root: Path, texts: Iterable[str]
         spec = _spec(windows, ids, 2 if encoder.token_types is None else encoder.token_types)
         return Source(f"scratch {shape.layers} x {shape.hidden}", tokenizer, encoder, spec, None)
     folder = str((root / encoder.path).resolve()) if encoder.path else str(encoder.name)
-    name = encoder.name or Path(folder).name
+    # `qawl pretrain` calls the encoder of every run `encoder`; the run's own folder says which one it is.
+    name = encoder.name or "/".join(Path(folder).parts[-2:])
     if _NEEDS_FARASA.search(folder):
         raise ConfigError(f"encoder: {name}: reads text segmented by Farasa, which Qawl does not; use a v02 checkpoint")
     return Source(name, *_pretrained(folder, name, encoder, windows), folder)

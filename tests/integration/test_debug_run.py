@@ -63,7 +63,7 @@ def test_the_bundle_tells_how_it_was_made_and_how_good_it_is(debug_bundle):
     report = json.loads((debug_bundle / "report.json").read_text(encoding="utf-8"))
     assert report["corpora"][0]["heads"]["types"]["items"] > 0
     card = (debug_bundle / "README.md").read_text(encoding="utf-8")
-    for said in ("language-model annotators", "## Figures", "macro-F1", "| seeds | train |"):
+    for said in ("language-model annotators", "## Figures", "Macro-F1", "| seeds | train |"):
         assert said in card
     gate = bundle.manifest.metrics["int8"]
     assert gate["passed"] == (debug_bundle / ONNX["int8"]).exists()
