@@ -13,13 +13,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import count
+from pathlib import Path
 from typing import Any, Generic, Literal, Self, TypedDict, TypeVar, Unpack, cast
 
 import httpx
@@ -344,6 +347,11 @@ def _retry_after(value: str | None) -> float | None:
 
 def main() -> None:
     """The `qawl` command."""
+    # An editable install maps this file alone; the packages beside it are found from the checkout, by the
+    # processes that this one starts too.
+    checkout = str(Path(__file__).resolve().parent)
+    sys.path.insert(0, checkout)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (checkout, os.environ.get("PYTHONPATH"))))
     from tools.cli import main as run
 
     run()
