@@ -11,7 +11,9 @@ from models.segment import segment
 from models.tags import Document
 from models.windows import Ids, encode
 
-_ARABIC = re.compile(r"[\u0620-\u063f\u0641-\u064a\u066e-\u06d3\u06fa-\u06ff\u0750-\u077f\u08a0-\u08c7\ufb50-\ufdfc\ufe70-\ufefc]")
+_ARABIC = re.compile(
+    r"[\u0620-\u063f\u0641-\u064a\u066e-\u06d3\u06fa-\u06ff\u0750-\u077f\u08a0-\u08c7\ufb50-\ufdfc\ufe70-\ufefc]"
+)
 # A headline's picture tag and its speaker ("X:") are not part of the proposition (annotation guideline, C).
 _PICTURES = re.compile(r"^(?:بالصور|بالفيديو|بالصورة|فيديو|صور)(?:\s+و\s*(?:الصور|الفيديو))?\s*[.…:،|\-–—]+\s*")
 _SPEAKER = re.compile(r"^[^:؟!.«»\"“”]{1,60}:\s+(?=\S)")

@@ -97,7 +97,9 @@ def push(
 def build(
     bundle: BundleOption = None,
     gpu: Annotated[bool, typer.Option("--gpu", help="Serve with torch on a GPU.")] = False,
-    output: Annotated[Path | None, typer.Option(help="Write the bento to this folder instead of BentoML's store.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the bento to this folder instead of BentoML's store.")
+    ] = None,
 ) -> None:
     """Package a bundle and the service as a bento."""
     from service.build import build as run
