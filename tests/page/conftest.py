@@ -94,7 +94,8 @@ def service_url(tiny_bundle: Path) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: while Playwright runs, the main thread has an event loop and nobody else may start one.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (the dev extra)")
     if CHROMIUM is None:
