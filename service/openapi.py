@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from pydantic import BaseModel
@@ -48,6 +47,9 @@ _POSTED: tuple[Code, ...] = (
     "deadline",
 )
 
+CONTRACT = "1"
+"""Version of the REST contract; the bundle that answers has one of its own, in /v1/model."""
+
 
 def document(settings: Settings) -> dict[str, Any]:
     """The document, with the limits and the security of these settings."""
@@ -65,7 +67,7 @@ def document(settings: Settings) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Qawl",
-            "version": _version(),
+            "version": CONTRACT,
             "summary": "Claim types, voice and stance of every sentence of an Arabic article",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -86,14 +88,6 @@ def document(settings: Settings) -> dict[str, Any]:
         },
         "components": components,
     }
-
-
-def _version() -> str:
-    try:
-        return version("qawl")
-    except PackageNotFoundError:
-        # A bento carries the code, not the installed package.
-        return "0"
 
 
 def _set_limits(schemas: dict[str, Any], settings: Settings) -> None:

@@ -58,6 +58,11 @@ def refused(env: dict[str, str]) -> str:
 def test_every_log_line_is_json_and_the_first_shows_the_settings(tiny_bundle: Path, tmp_path: Path) -> None:
     with running(tmp_path, QAWL_BUNDLE=tiny_bundle, QAWL_MAX_TEXT=1234) as server:
         server.tag(text=TEXT)
+        # The line of a request is written once its reply is sent.
+        for _ in range(100):
+            if '"/v1/tag"' in server.out:
+                break
+            time.sleep(0.05)
         lines = [json.loads(line) for line in server.out.splitlines()]
     assert lines[0]["message"] == "settings"
     assert lines[0]["settings"]["max_text"] == 1234
