@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from pathlib import Path
 
@@ -13,19 +12,12 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from models.engines import Heads
-from models.engines.onnx import OnnxEngine
-from models.engines.torch import TorchEngine
 from models.errors import ConfigError
-from models.network import Answers, Network, head_losses
 from models.text import LINK, SPECIAL_TOKENS
-from models.windows import windows
 from tests.conftest import ROOT
-from training.batching import Collator
 from training.config import Encoder, Windows, read_run
 from training.encoders import resolve
-from training.export import export_onnx, largest_difference
-from training.train import Prepared, prepare, readings
+from training.train import Prepared, prepare
 
 CONFIG = ROOT / "training" / "configs" / "arabert.toml"
 VOCABULARY = 64_000
@@ -88,34 +80,6 @@ def test_the_placeholders_stay_one_token(prepared):
         assert tokenizer.encode(f"تابع {token} الآن", add_special_tokens=False).tokens.count(token) == 1
     assert tokenizer.get_vocab_size() == VOCABULARY
     assert LINK in tokenizer.get_vocab()
-
-
-def test_it_learns_and_exports_with_torchs_logits(prepared, tmp_path):
-    torch.manual_seed(0)
-    heads = Heads(len(prepared.scheme.types))
-    network = Network(prepared.source.build(0.0), heads, prepared.source.spec, dropout=0.0)
-    reads = readings(prepared, prepared.train, 1)
-    found = [reading for reading in map(reads.__getitem__, range(len(reads))) if reading.window.tokens < 48][:32]
-    assert len(found) == 32
-    collate = Collator(prepared.source.spec, prepared.scheme.type_ids, 0.1, packing=True)
-    batch = collate(found)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-4)
-    first = math.inf
-    for _ in range(30):
-        losses = head_losses(network(**batch["inputs"]), Answers(**batch["answers"]), heads)
-        loss = sum(value / count.clamp(min=1) for value, count in losses.values())
-        first = loss.item() if first == math.inf else first
-        if loss.item() <= first / 2:
-            break
-        loss.backward()
-        optimiser.step()
-        optimiser.zero_grad()
-    assert loss.item() <= first / 2
-    export_onnx(network, tmp_path / "model.onnx")
-    article = prepared.dev[0]
-    asked = windows(article.sentences, article.targets[0], prepared.source.spec)
-    onnx = OnnxEngine(tmp_path / "model.onnx", prepared.source.spec)
-    assert largest_difference(onnx, TorchEngine(network, "cpu"), asked) < 1e-4
 
 
 def test_safetensors_load_alike(tmp_path):
