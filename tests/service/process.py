@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from pathlib import Path
 
 import httpx
@@ -89,6 +91,13 @@ def running(folder: Path, entry: str | None = None, cwd: Path = ROOT, **settings
         if process.poll() is None:
             process.kill()
         process.wait(30)
+
+
+def whole_reply(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers (lower case) and body of the next reply on a raw connection, however many packets it takes."""
+    with HTTPResponse(connection) as reply:
+        reply.begin()
+        return reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read()
 
 
 def _address(process: subprocess.Popen[bytes], folder: Path, seconds: float = 60) -> str:
