@@ -1,13 +1,14 @@
 """The label scheme qawl-1: every label name, its definition and what follows from it.
 
-This is the one place where a label is spelled; the annotation guideline is its source. Voice and stance
-are fixed by the scheme; the claim types are data of a bundle, so a bundle may carry its own list.
+This is the one place where a label is spelled (models/mappings.py has other schemes' names for them); the
+annotation guideline is its source. Voice and stance are fixed by the scheme; the claim types are data of a
+bundle, so a bundle may carry its own list.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -58,13 +59,23 @@ POLAR = (str(Stance.AGREE), str(Stance.DISAGREE))
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One label as people read it."""
+    """One label as people read it; `definition_ar` is empty where a run's own type has none."""
 
     id: str
     arabic: str
     english: str
     definition: str
     example: str
+    definition_ar: str = ""
+
+    @classmethod
+    def from_json(cls, data: dict[str, str]) -> Label:
+        """Read a label of bundle.json; one of qawl-1 that was saved without its Arabic definition gets it."""
+        label = cls(**data)
+        known = next((one for one in SCHEME.labels() if one.id == label.id), None)
+        if known and label == replace(known, definition_ar=""):
+            return known
+        return label
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,10 @@ class Scheme:
         """Ids of the claim types, `none` left out, in output order."""
         return tuple(label.id for label in self.types)
 
+    def labels(self) -> tuple[Label, ...]:
+        """Every label of every head."""
+        return (*self.types, self.none, *self.voices, *self.stances)
+
     def is_checkable(self, types: Iterable[str]) -> bool:
         """Whether any of a sentence's types can be tested against the world now."""
         return not set(self.checkable).isdisjoint(types)
@@ -106,8 +121,8 @@ class Scheme:
         try:
             data = dict(data)
             for head in ("types", "voices", "stances"):
-                data[head] = tuple(Label(**label) for label in data[head])
-            data["none"] = Label(**data["none"])
+                data[head] = tuple(Label.from_json(label) for label in data[head])
+            data["none"] = Label.from_json(data["none"])
             data["checkable"] = tuple(data["checkable"])
             scheme = cls(**data)
         except (TypeError, KeyError, AttributeError) as error:
@@ -134,6 +149,7 @@ _TYPES = (
         "Event",
         "A specific act, happening, state, identity or status presented as past, present or just happened.",
         "أغلقت السلطات المعبر الحدودي صباح الاثنين.",
+        "فعل أو حدث أو حال أو هوية أو صفة بعينها، تُعرض على أنها وقعت من قبل أو قائمة أو وقعت للتو؛ ونفي الواقعة واقعة.",
     ),
     Label(
         ClaimType.QUANTITY,
@@ -141,6 +157,7 @@ _TYPES = (
         "Quantity",
         "The truth of the claim turns on a number, measure, share, rate, count, comparison of amounts, or rank.",
         "بلغت نسبة البطالة أربعة عشر في المئة في الربع الثالث.",
+        "يتوقف صدق الادّعاء على عدد أو مقدار أو حصة أو نسبة أو إحصاء أو مقارنة كميات أو مرتبة: إن حُذف العدد ضاع الخبر.",
     ),
     Label(
         ClaimType.CAUSE,
@@ -149,6 +166,8 @@ _TYPES = (
         "Asserts that one thing brings about, enables, prevents, hinders, explains or correlates with another, "
         "or that no such link exists.",
         "أدى نقص الوقود إلى توقف مخابز الحي عن العمل.",
+        "يقرّر أن أمرا يُحدث أمرا آخر أو يتيحه أو يمنعه أو يعرقله أو يفسّره أو يتلازم معه، "
+        "أو أن لا صلة كهذه بينهما؛ ومجرّد التعاقب ليس سببا.",
     ),
     Label(
         ClaimType.RULE,
@@ -157,6 +176,7 @@ _TYPES = (
         "States the content of a law, treaty, agreement, official decision, procedure, right or lawfulness, "
         "as in force or adopted.",
         "ينص القانون الجديد على منح المستأجر مهلة ستة أشهر قبل الإخلاء.",
+        "يذكر مضمون قانون أو معاهدة أو اتفاق أو قرار رسمي أو إجراء أو حق، أو مشروعية أمر، على أنه نافذ أو معتمد.",
     ),
     Label(
         ClaimType.PREDICTION,
@@ -165,6 +185,8 @@ _TYPES = (
         "Says what will or would happen outside the claimer's sole control; schedules in the paper's voice; "
         "conditionals about the future.",
         "ستشهد المحافظات الساحلية أمطارا غزيرة مساء الغد.",
+        "يقول ما سيحدث، أو ما يُتوقّع أن يحدث، مما ليس في يد القائل وحده؛ "
+        "ومنه مواعيد الأحداث المقبلة بصوت الصحيفة، والشرط المتعلق بالمستقبل.",
     ),
     Label(
         ClaimType.INTENT,
@@ -172,6 +194,8 @@ _TYPES = (
         "Intent",
         "The claimer commits, offers, plans, decides, declares readiness, support or the aim of its own action.",
         "أعلنت الوزارة أنها ستعيد فتح المستشفى مطلع الشهر المقبل.",
+        "تعهّد أو عرض أو خطة أو قرار بفعل لاحق أو إبداء استعداد أو دعم أو بيان هدف، "
+        "من صاحب الفعل أو المتحدث باسمه، أو كما ترويه الصحيفة صراحة.",
     ),
     Label(
         ClaimType.DEMAND,
@@ -179,6 +203,7 @@ _TYPES = (
         "Demand",
         "Says what someone should, must or needs to do or stop; calls, urges, conditions.",
         "طالبت النقابة الحكومة بصرف الرواتب المتأخرة.",
+        "يقول ما يجب على أحد أو ينبغي له أو يلزمه أن يفعله أو يكفّ عنه؛ ومنه الدعوة والحثّ والطلب والاشتراط.",
     ),
     Label(
         ClaimType.EVALUATION,
@@ -187,6 +212,7 @@ _TYPES = (
         "Judgement, interpretation, significance, blame or praise, thanks, hope, fear, condemnation; "
         "a motive or message ascribed to another.",
         "وصف المحلل القرار بأنه خطأ فادح.",
+        "حكم أو تفسير أو بيان أهمية أو لوم أو مدح أو شكر أو أمل أو خوف أو إدانة؛ ومنه نسبة دافع أو رسالة إلى طرف آخر.",
     ),
 )
 _NONE = Label(
@@ -195,6 +221,7 @@ _NONE = Label(
     "No claim",
     "Nothing is claimed: a question, section label, byline, greeting or bare title.",
     "هل تصمد الهدنة هذه المرة؟",
+    "لا يُدّعى فيها شيء: سؤال أو اسم باب أو توقيع كاتب أو تحية أو عنوان مجرّد.",
 )
 _VOICES = (
     Label(
@@ -203,6 +230,8 @@ _VOICES = (
         "Author",
         "No claim of the sentence is presented as said, thought or decreed by a source other than the paper.",
         "من المتوقع أن تصل أول شحنة قمح إلى الميناء نهاية الأسبوع.",
+        "لا يُعرض شيء من ادّعاءات الجملة على أنه مما قاله مصدر غير الصحيفة أو رآه أو أمر به؛ "
+        "وما بُني للمجهول بلا قائل، مثل «من المتوقع»، صوت الكاتب.",
     ),
     Label(
         Voice.ATTRIBUTED,
@@ -210,6 +239,7 @@ _VOICES = (
         "Attributed",
         "Every claim is presented as said, written, thought, known or decreed by a source other than the paper.",
         "أعرب السفير عن امتنانه لموقف الدولة المضيفة.",
+        "يُعرض كل ادّعاء في الجملة على أنه مما قاله مصدر غير الصحيفة أو كتبه أو رآه أو علمه أو أمر به، ولو لم يُسمَّ.",
     ),
     Label(
         Voice.MIXED,
@@ -217,6 +247,7 @@ _VOICES = (
         "Mixed",
         "At least one main or coordinate clause in the paper's own voice and one attributed to a source.",
         "زار الوزير المصنع أمس وتعهّد بدعم عماله.",
+        "في الجملة عبارة رئيسة أو معطوفة واحدة على الأقل بصوت الصحيفة نفسها، وأخرى منسوبة إلى مصدر.",
     ),
 )
 _STANCES = (
@@ -226,6 +257,7 @@ _STANCES = (
         "Agrees",
         "The content asserts, presupposes or entails every essential part of the target.",
         "الهدف: «أغلقت السلطات المعبر» — «أغلقت السلطات المعبر الحدودي صباح الاثنين.»",
+        "يقرّر المضمون كل جزء جوهري من الهدف، أو يفترضه، أو يستلزمه، أيا كان القائل؛ ومجرّد الاحتمال لا يكفي.",
     ),
     Label(
         Stance.DISAGREE,
@@ -233,6 +265,7 @@ _STANCES = (
         "Disagrees",
         "The content asserts, presupposes or entails that the target, or one essential part of it, is false.",
         "الهدف: «تسرّبت بيانات عملاء الشركة» — «نفت الشركة تسرّب بيانات عملائها.»",
+        "يقرّر المضمون أن الهدف، أو جزءا جوهريا واحدا منه، غير صحيح، أو يفترض ذلك أو يستلزمه؛ ومنه نفي مصدر للهدف.",
     ),
     Label(
         Stance.DISCUSS,
@@ -240,6 +273,7 @@ _STANCES = (
         "Discusses",
         "About the target without deciding it: mentions it, asks, hedges, or supports only a part.",
         "الهدف: «ستصمد الهدنة» — «هل تصمد الهدنة هذه المرة؟»",
+        "يتناول الهدف دون أن يحسمه: يذكره، أو يسأل عنه، أو يتحفّظ، أو ينقله بتشكيك، أو يؤيّد جزءا منه فقط.",
     ),
     Label(
         Stance.UNRELATED,
@@ -247,6 +281,7 @@ _STANCES = (
         "Unrelated",
         "Does not mention the target's object or event, nor a constitutive part of it.",
         "الهدف: «أغلقت السلطات المعبر» — «ستشهد المحافظات الساحلية أمطارا غزيرة مساء الغد.»",
+        "لا يذكر موضوع الهدف أو حدثه ولا جزءا مكوّنا له؛ والاشتراك في الفاعل أو البلد أو الفعل وحده لا يكفي.",
     ),
 )
 
@@ -258,114 +293,3 @@ SCHEME = Scheme(
     stances=_STANCES,
     checkable=(ClaimType.EVENT, ClaimType.QUANTITY, ClaimType.CAUSE, ClaimType.RULE),
 )
-
-_T, _V, _S = ClaimType, Voice, Stance
-MAPPINGS: dict[str, dict[str, list[str]]] = {
-    "full_fact_2026": {
-        _T.EVENT: ["other", "voting", "personal"],
-        _T.QUANTITY: ["quantity"],
-        _T.CAUSE: ["correlation"],
-        _T.RULE: ["rules"],
-        _T.PREDICTION: ["predictions"],
-        _T.INTENT: ["support"],
-        _T.DEMAND: ["opinion", "not_claim"],
-        _T.EVALUATION: ["opinion"],
-        NONE: ["not_claim"],
-    },
-    "konstantinovskiy_2018": {
-        _T.EVENT: ["other"],
-        _T.QUANTITY: ["quantity in past or present"],
-        _T.CAUSE: ["correlation or causation"],
-        _T.RULE: ["current laws or rules of operation"],
-        _T.PREDICTION: ["prediction"],
-        _T.INTENT: ["other"],
-        _T.DEMAND: ["not a claim"],
-        _T.EVALUATION: ["not a claim"],
-        NONE: ["not a claim"],
-    },
-    "claimbuster": {
-        _T.EVENT: ["UFS", "CFS"],
-        _T.QUANTITY: ["UFS", "CFS"],
-        _T.CAUSE: ["UFS", "CFS"],
-        _T.RULE: ["UFS", "CFS"],
-        _T.PREDICTION: ["NFS"],
-        _T.INTENT: ["NFS"],
-        _T.DEMAND: ["NFS"],
-        _T.EVALUATION: ["NFS"],
-        NONE: ["NFS"],
-    },
-    "checkthat_verifiable": {
-        _T.EVENT: ["yes"],
-        _T.QUANTITY: ["yes"],
-        _T.CAUSE: ["yes"],
-        _T.RULE: ["yes"],
-        _T.PREDICTION: ["no", "yes"],
-        _T.INTENT: ["no", "yes"],
-        _T.DEMAND: ["no"],
-        _T.EVALUATION: ["no"],
-        NONE: ["no"],
-    },
-    "checkthat_subjectivity": {
-        _T.EVENT: ["OBJ"],
-        _T.QUANTITY: ["OBJ"],
-        _T.CAUSE: ["OBJ", "SUBJ"],
-        _T.RULE: ["OBJ"],
-        _T.PREDICTION: ["OBJ", "SUBJ"],
-        _T.INTENT: ["OBJ"],
-        _T.DEMAND: ["SUBJ", "OBJ"],
-        _T.EVALUATION: ["SUBJ", "OBJ"],
-        NONE: ["OBJ"],
-    },
-    "cdcp": {
-        _T.EVENT: ["fact", "testimony"],
-        _T.QUANTITY: ["fact"],
-        _T.CAUSE: ["fact"],
-        _T.RULE: ["fact", "reference"],
-        _T.PREDICTION: ["value"],
-        _T.INTENT: ["policy"],
-        _T.DEMAND: ["policy"],
-        _T.EVALUATION: ["value"],
-        NONE: [],
-    },
-    "arsas": {
-        _T.EVENT: ["assertion"],
-        _T.QUANTITY: ["assertion"],
-        _T.CAUSE: ["assertion"],
-        _T.RULE: ["assertion"],
-        _T.PREDICTION: ["assertion"],
-        _T.INTENT: ["miscellaneous"],
-        _T.DEMAND: ["request", "recommendation"],
-        _T.EVALUATION: ["expression"],
-        NONE: ["question", "miscellaneous"],
-    },
-    "debatenet": {_T.INTENT: ["claim"], _T.DEMAND: ["claim"]},
-    "newsdiscourse": {
-        _T.EVENT: ["main", "previous", "current"],
-        _T.CAUSE: ["consequence"],
-        _T.RULE: ["current context"],
-        _T.PREDICTION: ["expectation"],
-        _T.INTENT: ["expectation"],
-        _T.DEMAND: ["evaluation", "expectation"],
-        _T.EVALUATION: ["evaluation"],
-    },
-    "fnc1_arastance_unifiedfc": {
-        _S.AGREE: ["agree"],
-        _S.DISAGREE: ["disagree"],
-        _S.DISCUSS: ["discuss"],
-        _S.UNRELATED: ["unrelated"],
-    },
-    "ans": {
-        _S.AGREE: ["agree"],
-        _S.DISAGREE: ["disagree"],
-        _S.DISCUSS: ["other"],
-        _S.UNRELATED: ["other"],
-    },
-    "mawqif": {
-        _S.AGREE: ["favor"],
-        _S.DISAGREE: ["against"],
-        _S.DISCUSS: ["none"],
-        _S.UNRELATED: ["none"],
-    },
-    "newsclaims": {_S.AGREE: ["affirm"], _S.DISAGREE: ["refute"]},
-}
-"""Ours to other schemes' labels (many to one, the first is the best match); shown by /v1/labels."""

@@ -12,7 +12,8 @@ from typing import Any
 from starlette.responses import Response
 
 from models.errors import InputError
-from models.labels import MAPPINGS, Label
+from models.labels import Label
+from models.mappings import MAPPINGS
 from models.tagger import Tagger
 from models.tags import Document, Tags
 from service import metrics
@@ -159,6 +160,7 @@ def _label(label: Label, threshold: float | None) -> dict[str, Any]:
         "arabic": label.arabic,
         "english": label.english,
         "definition": label.definition,
+        "definition_ar": label.definition_ar,
         "example": label.example,
         "threshold": threshold,
     }

@@ -152,12 +152,16 @@ class BatchReply(_Reply):
 
 
 class LabelReply(_Reply):
-    """One label; `threshold` is null where the arg-max decides."""
+    """One label; `threshold` is null where the arg-max decides.
+
+    `definition_ar` is the definition in Arabic, empty where a bundle's own claim type has none.
+    """
 
     id: str
     arabic: str
     english: str
     definition: str
+    definition_ar: str
     example: str
     threshold: float | None
 

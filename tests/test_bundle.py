@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from models import bundle as bundles
 from models.bundle import MANIFEST, Bundle
 from models.errors import BundleError
+from models.labels import SCHEME
 from models.tagger import Tagger
 from models.tags import Document
 
@@ -77,6 +78,20 @@ def test_an_unknown_file_is_named(copy):
 def test_a_changed_manifest_names_the_field(copy, change, said):
     edit(copy, change)
     assert said in complaint(copy)
+
+
+def test_labels_saved_before_they_had_arabic_definitions_get_them(copy):
+    def older(data):
+        for label in (*data["scheme"]["types"], data["scheme"]["none"], *data["scheme"]["voices"]):
+            del label["definition_ar"]
+        # A label of one's own that is called like one of ours.
+        data["scheme"]["types"][0]["definition"] = "Our own."
+
+    edit(copy, older)
+    scheme = Bundle.load(copy).scheme
+    assert scheme.types[0].definition_ar == ""
+    assert scheme.types[1:] == SCHEME.types[1:]
+    assert (scheme.none, scheme.voices, scheme.stances) == (SCHEME.none, SCHEME.voices, SCHEME.stances)
 
 
 def test_a_truncated_manifest_and_no_bundle_at_all(copy, tmp_path):

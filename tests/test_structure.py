@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from models.labels import MAPPINGS, NONE, SCHEME, ClaimType, Stance, Voice
+from models.labels import NONE, SCHEME, ClaimType, Stance, Voice
+from models.mappings import MAPPINGS
 from tests.conftest import ROOT
 
 FORBIDDEN = {
@@ -50,7 +51,8 @@ def test_labels_are_spelled_once():
     # "none", "event" and their like are English words too: what counts is a whole string constant.
     for folder in ("models", "training", "service", "tools"):
         for path in sources(folder):
-            if path == ROOT / "models" / "labels.py":
+            # Other schemes' names for our labels are their words, though some are spelled alike.
+            if path in (ROOT / "models" / "labels.py", ROOT / "models" / "mappings.py"):
                 continue
             tree = ast.parse(path.read_text(encoding="utf-8"))
             # torch spells an unreduced loss like the label.

@@ -240,3 +240,21 @@ def test_the_whole_config_is_checked_before_anything_is_loaded(tmp_path):
             read_run(path)
         assert said in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+def test_a_runs_own_claim_types_take_the_place_of_ours(tmp_path):
+    from training.config import read_run
+
+    good = (ROOT / "training" / "configs" / "debug.toml").read_text(encoding="utf-8")
+    own = 'id = "rumour"\narabic = "شائعة"\nenglish = "Rumour"\ndefinition = "What nobody stands up for."\n'
+    (tmp_path / "run.toml").write_text(
+        f'{good}\n[[types]]\n{own}\n[[types]]\n{own.replace("rumour", "leak")}definition_ar = "ما تسرّب."\n'
+        'example = "تسرّب الخبر."\ncheckable = true\n',
+        encoding="utf-8",
+    )
+    scheme = read_run(tmp_path / "run.toml").scheme()
+    assert scheme.type_ids == ("rumour", "leak")
+    assert [label.definition_ar for label in scheme.types] == ["", "ما تسرّب."]
+    assert scheme.checkable == ("leak",)
+    assert (scheme.voices, scheme.stances) == (SCHEME.voices, SCHEME.stances)
+    assert type(scheme).from_json(scheme.to_json()) == scheme

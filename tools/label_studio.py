@@ -52,7 +52,8 @@ def _choices(view: Xml.Element, name: str, heading: str, labels: Iterable[Label]
     )
     for label in labels:
         shown = f"{label.arabic} · {label.english}"
-        Xml.SubElement(choices, "Choice", value=shown, alias=label.id, hint=label.definition)
+        hint = " · ".join(filter(None, (label.definition_ar, label.definition)))
+        Xml.SubElement(choices, "Choice", value=shown, alias=label.id, hint=hint)
 
 
 def whole_text(article: Article) -> Article:

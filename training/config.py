@@ -131,6 +131,7 @@ class OwnType(Strict):
     arabic: Name
     english: Name
     definition: Name
+    definition_ar: str = ""
     example: str = ""
     checkable: bool = False
 
@@ -176,7 +177,7 @@ class Run(Strict):
             return SCHEME
         return Scheme(
             name=f"{SCHEME.name}+{self.name}",
-            types=tuple(Label(t.id, t.arabic, t.english, t.definition, t.example) for t in self.types),
+            types=tuple(Label(**t.model_dump(exclude={"checkable"})) for t in self.types),
             none=SCHEME.none,
             voices=SCHEME.voices,
             stances=SCHEME.stances,

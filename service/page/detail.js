@@ -2,6 +2,7 @@
 
 import { fill, h, icon } from "./dom.js";
 import { language, percent, t } from "./i18n.js";
+import { meaning } from "./labels.js";
 
 /** Draws the panel. `steps` is {previous, next, close}. */
 export function drawDetail(root, { reply }, scheme, index, steps) {
@@ -122,8 +123,9 @@ function labelRow({ id, score, on, threshold }, name, scheme) {
 
 /** Definition and example of a label, as the service tells them. */
 export function explanation(label) {
+  const { words, lang } = meaning(label, language());
   return [
-    h("p", { class: "definition", lang: "en", dir: "auto" }, label.definition),
+    h("p", { class: "definition", lang, dir: "auto" }, words),
     h("p", { class: "example", lang: "ar", dir: "rtl" }, label.example),
   ];
 }

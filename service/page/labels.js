@@ -10,6 +10,13 @@ export const AGAINST = 1;
 /** How many hues and line patterns tags.css has. */
 const HUES = 8;
 
+/** What a label means, and the language of that text: English where the scheme has no definition in Arabic. */
+export function meaning(label, lang) {
+  return lang === "ar" && label.definition_ar
+    ? { words: label.definition_ar, lang: "ar" }
+    : { words: label.definition, lang: "en" };
+}
+
 export class Scheme {
   #heads;
 

@@ -4,6 +4,7 @@ import { iconMarkup } from "./dom.js";
 import { lines } from "./article.js";
 import { pageFile } from "./api.js";
 import { language, number, percent, t } from "./i18n.js";
+import { meaning } from "./labels.js";
 
 const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 const escape = (text) => String(text).replace(/[&<>"']/g, (character) => ENTITIES[character]);
@@ -108,10 +109,11 @@ function sentence(s, scheme, lang) {
 
 function legend(scheme, lang) {
   const rows = ["types", "voices", "stances"].flatMap((head) =>
-    scheme.all(head).map(
-      (label) => `<tr><td>${chip(head, label.id, scheme, ["", escape(scheme.text(head, label.id, lang))])}</td>
-<td lang="en" dir="auto">${escape(label.definition)}</td><td lang="ar" dir="rtl">${escape(label.example)}</td></tr>`,
-    ),
+    scheme.all(head).map((label) => {
+      const definition = meaning(label, lang);
+      return `<tr><td>${chip(head, label.id, scheme, ["", escape(scheme.text(head, label.id, lang))])}</td>
+<td lang="${definition.lang}" dir="auto">${escape(definition.words)}</td><td lang="ar" dir="rtl">${escape(label.example)}</td></tr>`;
+    }),
   );
   return `<h2>${escape(t("guideTitle"))}</h2>
 <table><thead><tr><th scope="col">${escape(t("labels"))}</th><th scope="col">${escape(t("definition"))}</th><th scope="col">${escape(t("exampleOf"))}</th></tr></thead>

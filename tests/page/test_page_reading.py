@@ -82,7 +82,7 @@ def test_the_chosen_sentence_tells_every_probability(reader, article, labels):
     first = labels["types"][0]
     row = reader.page.locator(f"#detail [data-row={first['id']}]")
     row.locator("summary").click()
-    assert first["definition"] in row.inner_text()
+    assert first["definition_ar"] in row.inner_text()
     assert first["example"] in row.inner_text()
     reader.page.click("#detail-close")
     assert reader.page.locator("#article [aria-current]").count() == 0
@@ -168,21 +168,36 @@ def test_a_label_explains_itself_on_hover(reader, article, labels):
     reader.page.hover("#s0 .chip.types >> nth=0")
     reader.page.wait_for_selector("#tip:not([hidden])")
     tip = reader.page.inner_text("#tip")
-    assert label["definition"] in tip
+    assert label["definition_ar"] in tip
     assert label["example"] in tip
     reader.page.keyboard.press("Escape")
     assert not reader.page.is_visible("#tip")
 
 
-def test_the_guide_has_every_label(reader, labels):
-    reader.page.click("#open-guide")
+@pytest.mark.parametrize(("language", "definition"), [("ar", "definition_ar"), ("en", "definition")])
+def test_the_guide_has_every_label(new_reader, labels, language, definition):
+    reader = new_reader(locale=language)
+    reader.open().click("#open-guide")
     guide = reader.page.inner_text("#guide")
     for head in ("types", "voices", "stances"):
         for label in labels[head]:
             assert label["arabic"] in guide
             assert label["english"] in guide
-            assert label["definition"] in guide
+            assert label[definition] in guide
             assert label["example"] in guide
+
+
+def test_a_type_without_an_arabic_definition_is_explained_in_english(new_reader, labels):
+    reader = new_reader()
+    first, *others = labels["types"]
+    own = {**labels, "types": [{**first, "definition_ar": ""}, *others]}
+    reader.page.route("**/v1/labels", lambda route: route.fulfill(json=own))
+    reader.open().click("#open-guide")
+    definitions = reader.page.locator("#guide .definition")
+    assert definitions.nth(0).inner_text() == first["definition"]
+    assert definitions.nth(0).get_attribute("lang") == "en"
+    assert definitions.nth(1).inner_text() == others[0]["definition_ar"]
+    assert definitions.nth(1).get_attribute("lang") == "ar"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "windows-1256"])

@@ -58,7 +58,7 @@ def test_the_report_needs_nothing_else(reader, browser, article, labels, tmp_pat
     assert page.locator(".card").count() == len(article["targets"])
     assert page.locator("table").last.locator("tbody tr").count() == len(reply["sentences"])
     text = page.inner_text("body")
-    assert labels["types"][0]["definition"] in text
+    assert labels["types"][0]["definition_ar"] in text
     assert reply["model"]["version"] in text
     colour = page.eval_on_selector(".words", "element => getComputedStyle(element).backgroundImage")
     assert "gradient" in colour

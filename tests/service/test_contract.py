@@ -315,7 +315,9 @@ def test_labels_tell_the_scheme(served):
     assert [label["id"] for label in data["voices"]] == list(VOICES)
     assert [label["id"] for label in data["stances"]] == list(STANCES)
     assert data["none"]["id"] == NONE
-    assert all(label[k] for label in data["types"] for k in ("arabic", "english", "definition", "example"))
+    told = ("arabic", "english", "definition", "definition_ar", "example")
+    for label in (*data["types"], data["none"], *data["voices"], *data["stances"]):
+        assert all(label[field] for field in told), label["id"]
     assert data["mappings"]
 
 
