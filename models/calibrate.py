@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.engines import Heads, Logits
-from models.labels import NONE, STANCES, Scheme, Stance
+from models.labels import NONE, STANCES, VOICES, Scheme, Stance
 
 Probabilities = NDArray[np.float64]
 
@@ -33,6 +33,18 @@ class Temperatures(BaseModel):
     stance: float = Field(default=1.0, gt=0)
 
 
+class Adjustments(BaseModel):
+    """What is added to each answer's logit of a softmax head after its temperature; none where a head is left out.
+
+    Post-hoc logit adjustment (Menon et al. 2021): without it the arg-max seldom takes a rare answer.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    voice: dict[str, float] = {}
+    stance: dict[str, float] = {}
+
+
 class Calibration(BaseModel):
     """A bundle's calibration, fitted on out-of-fold predictions.
 
@@ -43,6 +55,7 @@ class Calibration(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     temperatures: Temperatures = Temperatures()
+    adjustments: Adjustments = Adjustments()
     types: dict[str, Platt]
     thresholds: dict[str, float]
     document_margin: float = Field(default=1.0, gt=0)
@@ -79,11 +92,13 @@ class Calibration(BaseModel):
 
     def voice_probabilities(self, logits: Logits, scheme: Scheme) -> Probabilities:
         """(N, 3) in the order of `VOICES`."""
-        return softmax(logits[:, Heads(len(scheme.types)).voice], self.temperatures.voice)
+        raw = logits[:, Heads(len(scheme.types)).voice]
+        return softmax(raw, self.temperatures.voice, in_order(self.adjustments.voice, VOICES))
 
     def stance_probabilities(self, logits: Logits, scheme: Scheme) -> Probabilities:
         """(N, 4) in the order of `STANCES`."""
-        return softmax(logits[:, Heads(len(scheme.types)).stance], self.temperatures.stance)
+        raw = logits[:, Heads(len(scheme.types)).stance]
+        return softmax(raw, self.temperatures.stance, in_order(self.adjustments.stance, STANCES))
 
 
 def document_stance(sentences: Probabilities, margin: float) -> tuple[str, float, bool]:
@@ -116,9 +131,16 @@ def none_logit(raw: NDArray[np.float64]) -> NDArray[np.float64]:
     return result
 
 
-def softmax(logits: NDArray[np.floating], temperature: float) -> Probabilities:
-    """Row-wise softmax of logits divided by a temperature, in float64."""
-    scaled = logits.astype(np.float64) / temperature
+def in_order(adjustments: dict[str, float], names: Sequence[str]) -> NDArray[np.float64]:
+    """(K,) adjustments in the order of `names`, 0 for those left out."""
+    return np.array([adjustments.get(name, 0.0) for name in names])
+
+
+def softmax(
+    logits: NDArray[np.floating], temperature: float, adjustment: NDArray[np.float64] | float = 0.0
+) -> Probabilities:
+    """Row-wise softmax, in float64, of logits divided by a temperature with `adjustment` (K,) added."""
+    scaled = logits.astype(np.float64) / temperature + adjustment
     scaled -= scaled.max(axis=-1, keepdims=True)
     exps = np.exp(scaled)
     result: Probabilities = exps / exps.sum(axis=-1, keepdims=True)

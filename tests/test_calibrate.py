@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit, log_softmax
 from scipy.special import softmax as scipy_softmax
+from sklearn.metrics import f1_score
 
-from models.calibrate import Calibration, Platt, document_stance, none_logit, sigmoid, softmax
+from models.calibrate import Adjustments, Calibration, Platt, document_stance, none_logit, sigmoid, softmax
 from models.engines import Heads
 from models.labels import NONE, SCHEME, STANCES, VOICES, Stance, Voice
 from training.articles import LabelledArticle, LabelledSentence
@@ -99,10 +100,45 @@ def test_fit_improves_nll_on_other_articles():
     assert nll(fitted.temperatures.voice) < nll(1.0)
 
 
+def rare_agreement(rng: np.random.Generator, count: int) -> list[Predicted]:
+    """Predictions that know the shares of the answers, are too sure, and have weak evidence; one answer is rare."""
+    prior = np.array([0.06, 0.14, 0.2, 0.6])
+    found = []
+    for i in range(count):
+        said = rng.choice(4, size=5, p=prior)
+        logits = np.zeros((5, HEADS.width), dtype=np.float32)
+        logits[:, HEADS.stance] = 2 * (np.log(prior) + rng.normal(0, 1, (5, 4)) + np.eye(4)[said])
+        sentences = tuple(LabelledSentence(text="", stances=(frozenset({STANCES[k]}),)) for k in said)
+        found.append(Predicted(LabelledArticle(id=str(i), sentences=sentences, targets=("",)), logits, [logits]))
+    return found
+
+
+def test_adjustment_finds_rare_answers_and_keeps_the_likelihood():
+    rng = np.random.default_rng(4)
+    fitted = fit(rare_agreement(rng, 300), SCHEME)
+    added = fitted.adjustments.stance
+    assert sorted(added, key=added.__getitem__, reverse=True) == list(STANCES)
+    assert fitted.adjustments.voice == {}
+
+    other = rare_agreement(rng, 300)
+    gold = np.array([STANCES.index(next(iter(s.stances[0]))) for p in other for s in p.article.sentences])
+    logits = np.concatenate([p.beside[0] for p in other])
+
+    def scores(calibration: Calibration) -> tuple[float, float]:
+        probabilities = calibration.stance_probabilities(logits, SCHEME)
+        nll = -np.log(probabilities[np.arange(len(gold)), gold]).mean()
+        return f1_score(gold, probabilities.argmax(axis=1), average="macro"), float(nll)
+
+    plain, adjusted = scores(Calibration.neutral(SCHEME)), scores(fitted)
+    assert adjusted[0] > plain[0] + 0.02
+    assert adjusted[1] < plain[1]
+
+
 def test_few_examples_leave_the_calibration_neutral():
     fitted = fit(predicted_from(np.random.default_rng(2), 1, temperature=1.0), SCHEME)
     assert set(fitted.types.values()) == {Platt()}
     assert set(fitted.thresholds.values()) == {0.5}
+    assert fitted.adjustments == Adjustments()
 
 
 def test_best_threshold_is_the_best_of_all():

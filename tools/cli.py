@@ -28,6 +28,7 @@ for verb in (
     verbs.build,
     verbs.train,
     verbs.tune,
+    verbs.ablate,
     quality.evaluate,
     verbs.export,
     verbs.push,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -64,6 +65,20 @@ def tune(
 
     announce()
     typer.echo(str(run(config, space, trials=trials, study=study)))
+
+
+def ablate(
+    config: ConfigArgument,
+    variants: Annotated[Path, typer.Argument(metavar="VARIANTS", help="TOML of the variants to compare.")],
+    results: Annotated[Path | None, typer.Option(help="JSONL of finished networks; gone on with if it exists.")] = None,
+) -> None:
+    """Train variants of a run and print the dev scores of each."""
+    from training.ablate import ablate as run
+    from training.progress import announce
+
+    announce()
+    for line in run(config, variants, results):
+        typer.echo(json.dumps(line))
 
 
 def export(

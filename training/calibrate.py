@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, precision_recall_curve
 
-from models.calibrate import Calibration, Platt, Temperatures, document_stance, none_logit, softmax
+from models.calibrate import Adjustments, Calibration, Platt, Temperatures, document_stance, none_logit, softmax
 from models.engines import Heads, Logits
 from models.labels import NONE, STANCES, VOICES, Scheme, Stance
 from training.articles import Allowed, LabelledArticle
@@ -30,18 +30,31 @@ class Predicted:
 
 
 def fit(predicted: Sequence[Predicted], scheme: Scheme) -> Calibration:
-    """Temperatures, a sigmoid and a threshold per type, and the document margin; all on single-answer labels."""
+    """Temperatures, adjustments, a sigmoid and a threshold per type, and the document margin.
+
+    All on single-answer labels.
+    """
     types, gold = _type_rows(predicted, scheme)
     platt = _platt(types, gold, scheme)
     stances, stance_gold = _stance_rows(predicted, scheme)
     heads = Heads(len(scheme.types))
     sentences = [(s, row) for p in predicted for s, row in zip(p.article.sentences, p.own, strict=True)]
+    voices, voice_gold = _single([(s.voice, row[heads.voice]) for s, row in sentences], VOICES)
     temperatures = Temperatures(
         primary=_temperature(*_single([(s.primary, row[heads.primary]) for s, row in sentences], scheme.type_ids)),
-        voice=_temperature(*_single([(s.voice, row[heads.voice]) for s, row in sentences], VOICES)),
+        voice=_temperature(voices, voice_gold),
         stance=_temperature(stances, stance_gold),
     )
-    partly = Calibration(types=platt, thresholds=dict.fromkeys(scheme.type_ids, 0.5), temperatures=temperatures)
+    adjustments = Adjustments(
+        voice=_adjustment(voices, voice_gold, temperatures.voice, VOICES),
+        stance=_adjustment(stances, stance_gold, temperatures.stance, STANCES),
+    )
+    partly = Calibration(
+        types=platt,
+        thresholds=dict.fromkeys(scheme.type_ids, 0.5),
+        temperatures=temperatures,
+        adjustments=adjustments,
+    )
     thresholds = _thresholds(partly, types, gold, scheme)
     margin = _margin(predicted, partly, scheme)
     return partly.model_copy(update={"thresholds": thresholds, "document_margin": margin})
@@ -125,10 +138,40 @@ def _temperature(logits: NDArray[np.float64], gold: NDArray[np.int64]) -> float:
         return 1.0
 
     def loss(log_temperature: float) -> float:
-        probabilities = softmax(logits, float(np.exp(log_temperature)))
-        return float(-np.log(np.maximum(probabilities[np.arange(len(gold)), gold], 1e-12)).mean())
+        return _nll(softmax(logits, float(np.exp(log_temperature))), gold)
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
+
+
+def _adjustment(
+    logits: NDArray[np.float64], gold: NDArray[np.int64], temperature: float, names: Sequence[str]
+) -> dict[str, float]:
+    """The part of each answer's negative log share that gives the best macro-F1 of the arg-max.
+
+    Probabilities lean away from rare answers only as far as their negative log-likelihood stays at or below that of
+    the uncalibrated ones; a head with an answer seen fewer than `MIN_POSITIVES` times is left as it is.
+    """
+    counts = np.bincount(gold, minlength=len(names))
+    if counts.min() < MIN_POSITIVES:
+        return {}
+    rarity = -np.log(counts / counts.sum())
+    rarity -= rarity.min()
+    limit = _nll(softmax(logits, 1.0), gold)
+
+    def score(part: float) -> float:
+        probabilities = softmax(logits, temperature, part * rarity)
+        # Part 0 is the temperature alone, which is within the limit by its fit.
+        if part and _nll(probabilities, gold) > limit:
+            return -1.0
+        return float(f1_score(gold, probabilities.argmax(axis=1), average="macro", zero_division=0.0))
+
+    part = max(np.linspace(0.0, 1.0, 41).tolist(), key=score)
+    return {name: round(float(part * value), 4) for name, value in zip(names, rarity, strict=True)}
+
+
+def _nll(probabilities: NDArray[np.float64], gold: NDArray[np.int64]) -> float:
+    """Mean negative log-likelihood."""
+    return float(-np.log(np.maximum(probabilities[np.arange(len(gold)), gold], 1e-12)).mean())
 
 
 def _margin(predicted: Sequence[Predicted], calibration: Calibration, scheme: Scheme) -> float:

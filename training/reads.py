@@ -139,9 +139,11 @@ class Reads:
         return first, first + size
 
 
-def whole_readings(encoded: EncodedArticle, spec: WindowSpec) -> list[tuple[int, Window]]:
+def whole_readings(encoded: EncodedArticle, spec: WindowSpec, *, context: bool = True) -> list[tuple[int, Window]]:
     """The windows that serving reads: (-1, …) for the empty target, (k, …) for target k."""
-    found = [(-1, window) for window in windows(encoded.sentences, None, spec)]
-    for k, target in enumerate(encoded.targets):
-        found += [(k, window) for window in windows(encoded.sentences, target[: spec.max_target_tokens], spec)]
-    return found
+    targets: list[Ids | None] = [None, *(target[: spec.max_target_tokens] for target in encoded.targets)]
+    return [
+        (k, window)
+        for k, target in enumerate(targets, start=-1)
+        for window in windows(encoded.sentences, target, spec, context=context)
+    ]
