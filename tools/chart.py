@@ -9,7 +9,7 @@ from html import escape
 from models.labels import Stance
 
 WIDTH, HEIGHT = 400, 22
-_ENOUGH = 5
+ENOUGH = 5
 """Sentences below which a bar is drawn faint: too few to compare."""
 
 
@@ -39,7 +39,7 @@ def diverging(bar: Bar, title: str) -> str:
     for shares, own in ((bar.own, True), (bar.others, False)):
         at -= shares[disagree] * half
         parts.append(_part(at, shares[disagree] * half, disagree, own=own))
-    faint = ' class="few"' if bar.n < _ENOUGH else ""
+    faint = ' class="few"' if bar.n < ENOUGH else ""
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" preserveAspectRatio="none"{faint}>'
         f"<title>{escape(title)}</title>"

@@ -17,7 +17,7 @@ from typing import Any
 from models.errors import ConfigError
 from models.labels import MIXED, NONE, SCHEME, VOICES, Label, Stance, Voice
 from qawl import Sentence, Tags
-from tools.chart import Bar, diverging
+from tools.chart import ENOUGH, Bar, diverging
 
 TARGETS = 20
 """Targets with a section of their own: the given ones first, then those of most articles."""
@@ -65,6 +65,11 @@ class Cell:
         """From -1 (all that is about it disagrees) to 1 (all agrees)."""
         sides = self.count(Stance.AGREE) - self.count(Stance.DISAGREE)
         return sides / self.related if self.related else 0.0
+
+    @property
+    def few(self) -> bool:
+        """Whether this is too little to compare sources by; it is shown faint."""
+        return self.related < ENOUGH
 
     def bar(self) -> Bar:
         """The bar of this cell: parts are shares of the sentences about the target."""
@@ -198,9 +203,11 @@ def render(entries: Iterable[dict[str, Any]], asked: Iterable[str] = ()) -> str:
         lstrip_blocks=True,
     )
     types = _type_labels(tally.sources.values())
+    sources = sorted(tally.sources.values(), key=lambda source: (-source.sentences, source.name))
     page = environment.get_template("report.html.j2").render(
         tally=tally,
-        sources=sorted(tally.sources.values(), key=lambda source: (-source.sentences, source.name)),
+        sources=sources,
+        speaking=[s for s in sources if any(tally.cells[t][s.name].related for t in targets)],
         targets=[_target(tally, number, target) for number, target in enumerate(targets)],
         left_out=len(tally.cells) - len(targets),
         types=types,
@@ -218,9 +225,9 @@ def render(entries: Iterable[dict[str, Any]], asked: Iterable[str] = ()) -> str:
 
 def _target(tally: Tally, number: int, text: str) -> dict[str, Any]:
     """A target's section: a row a source, the whole, and the surest sentences of each side."""
-    rows = [(name, cell) for name, cell in tally.cells[text].items()]
+    rows = [(name, cell) for name, cell in tally.cells[text].items() if cell.related]
     whole = Cell()
-    for _, cell in rows:
+    for cell in tally.cells[text].values():
         whole.sentences += cell.sentences
         whole.articles += cell.articles
     strongest = {
@@ -231,7 +238,8 @@ def _target(tally: Tally, number: int, text: str) -> dict[str, Any]:
         for stance in (str(Stance.AGREE), str(Stance.DISAGREE))
     }
     rows.sort(key=lambda row: (-row[1].related, row[0]))
-    return {"number": number, "text": text, "rows": rows, "whole": whole, "strongest": strongest}
+    silent = len(tally.sources) - len(rows)
+    return {"number": number, "text": text, "rows": rows, "silent": silent, "whole": whole, "strongest": strongest}
 
 
 def _type_labels(sources: Iterable[Source]) -> list[Label]:

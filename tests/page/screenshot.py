@@ -1,14 +1,16 @@
-"""Pictures for the README, of a seeds article: `python -m tests.page.screenshot` writes docs/page.png."""
+"""Pictures for the README, of seeds articles: `python -m tests.page.screenshot` writes docs/page.png and report.png."""
 
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from playwright.sync_api import Page, sync_playwright
 
+from tests.page import example_report
 from tests.page.serving import ARGS, CHROMIUM, ROOT, serving
 
 
@@ -17,11 +19,10 @@ def main(
     language: Annotated[str, typer.Option(help="language of the interface: en or ar")] = "en",
     theme: Annotated[str, typer.Option(help="light or dark")] = "light",
     sentence: Annotated[int, typer.Option(help="index of the sentence that is chosen")] = 1,
-    bundle: Annotated[Path | None, typer.Option(help="bundle to serve; default: the shipped one")] = None,
-    out: Annotated[Path, typer.Option(help="the picture of the page")] = ROOT / "docs" / "page.png",
-    report: Annotated[Path | None, typer.Option(help="a report of qawl tag --format html to picture too")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="bundle to use; default: the shipped one")] = None,
+    out: Annotated[Path, typer.Option(help="folder of the pictures")] = ROOT / "docs",
 ) -> None:
-    """Read the article on the page and take a picture; with --report, one of that file beside it."""
+    """Read the article on the page and take a picture of it, then one of a report on several articles."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         context = browser.new_context(
@@ -30,16 +31,17 @@ def main(
             viewport={"width": 1280, "height": 1000},
         )
         page = context.new_page()
-        out.parent.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
         with serving(bundle) as url:
             read(page, url, seed(article), sentence)
-            page.screenshot(path=out)
-        typer.echo(out)
-        if report is not None:
-            page.goto(report.resolve().as_uri())
-            page.screenshot(path=out.with_name("report.png"))
-            typer.echo(out.with_name("report.png"))
+            page.screenshot(path=out / "page.png")
+        with tempfile.TemporaryDirectory() as folder:
+            page.goto(example_report.write(Path(folder), bundle).as_uri())
+            if language == "en":
+                page.click("#lang")
+            page.screenshot(path=out / "report.png")
         browser.close()
+    typer.echo(f"{out}/page.png, {out}/report.png")
 
 
 def seed(name: str) -> dict[str, Any]:
