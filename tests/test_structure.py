@@ -86,6 +86,15 @@ def test_every_mapping_speaks_of_known_labels():
         assert set(mapping) <= known, name
 
 
+def test_every_row_of_the_fault_matrix_has_its_test_and_its_promise():
+    """The 21 rows are the specification of what the service does when something is wrong."""
+    tests = "".join(path.read_text(encoding="utf-8") for path in sources("tests"))
+    promises = (ROOT / "service" / "README.md").read_text(encoding="utf-8")
+    for row in range(1, 22):
+        assert f"def test_row_{row}_" in tests, row
+        assert f"\n| {row} " in promises, row
+
+
 def test_no_path_of_this_machine_is_tracked():
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     mark = "/" + "work/"

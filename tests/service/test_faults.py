@@ -275,13 +275,24 @@ def spoil(bundle: Path, how: str) -> None:
         shutil.rmtree(bundle)
 
 
-@pytest.mark.parametrize("how", ["missing file", "truncated", "tampered", "manifest", "future", "missing"])
-def test_row_15_a_bad_bundle_is_one_line(tiny_bundle, tmp_path, how):
+LAUNCH = ("service.launch",)
+BENTOML = ("bentoml", "serve", "service.entry:Qawl", "--port", "0")
+
+
+@pytest.mark.parametrize(
+    ("how", "start"),
+    [
+        *((how, LAUNCH) for how in ("missing file", "truncated", "tampered", "manifest", "future", "missing")),
+        *((how, BENTOML) for how in ("tampered", "missing")),
+    ],
+    ids=lambda part: part if isinstance(part, str) else part[0],
+)
+def test_row_15_a_bad_bundle_is_one_line(tiny_bundle, tmp_path, how, start):
     bundle = tmp_path / "bundle"
     shutil.copytree(tiny_bundle, bundle)
     spoil(bundle, how)
     ended = subprocess.run(
-        [*command()[:1], "-m", "service.launch"],
+        [*command()[:1], "-m", *start],
         env=environment(QAWL_BUNDLE=bundle),
         cwd=Path(__file__).resolve().parents[2],
         capture_output=True,
@@ -289,7 +300,8 @@ def test_row_15_a_bad_bundle_is_one_line(tiny_bundle, tmp_path, how):
         timeout=60,
         check=False,
     )
-    assert ended.returncode != 0
+    assert ended.returncode == 2
+    assert ended.stdout == ""
     (line,) = ended.stderr.splitlines()
     assert line.startswith("qawl: ")
     assert str(bundle) in line
