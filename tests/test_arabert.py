@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -25,10 +26,12 @@ SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def save_checkpoint(folder: Path, *, layers: int, form: str) -> Path:
-    """12 x 768 unless told, vocabulary 64,000; the placeholders are plain words of it, as on the hub."""
+    """Width 768, vocabulary 64,000 with every word of seeds/; the placeholders are plain words of it, as on the hub."""
     words = [*SPECIALS, *SPECIAL_TOKENS, "[", "]"]
     letters = [chr(c) for c in range(0x621, 0x64B)]
     words += letters + [f"##{letter}" for letter in letters] + [str(n) for n in range(10)]
+    seeds = (ROOT / "seeds" / "articles.jsonl").read_text(encoding="utf-8")
+    words += sorted(set(re.findall(r"[\u0621-\u064A]{2,}", seeds)))
     words += [f"##{a}{b}{c}" for a in letters for b in letters for c in letters][: VOCABULARY - len(words)]
     from tokenizers import models, normalizers, pre_tokenizers, processors
 
