@@ -102,7 +102,8 @@ class Tagger:
         targets = self._given_targets(document)
         own = windows(prepared.tokens, None, self.bundle.windows, context=document.context)
         beside = {t.text: self._beside(prepared, document, t) for t in targets}
-        self._check_overflow(document, prepared, beside)
+        cut = self._truncated(prepared, beside)
+        self._check_overflow(document, cut)
         outputs = yield [*own, *(w for ids, ws in beside.values() for w in ws)]
         used = [*own, *(w for _, ws in beside.values() for w in ws)]
         logits = self._gather(own, outputs[: len(own)], len(prepared.tokens))
@@ -112,13 +113,14 @@ class Tagger:
         if document.default_target and document.targets is None:
             targets, supplier = self._default_target(prepared, reading)
             beside = {t.text: self._beside(prepared, document, t) for t in targets}
+            cut = self._truncated(prepared, beside)
             wanted = [w for _, ws in beside.values() for w in ws]
             if wanted:
                 by_target = self._split(beside, (yield wanted), len(prepared.tokens))
                 used += wanted
         stances = [by_target[t.text] for t in targets]
         usage = Usage(prepared.count, sum(w.tokens for w in used), len(used))
-        return self._assemble(document, prepared, reading, targets, stances, beside, supplier, usage)
+        return self._assemble(document, prepared, reading, targets, stances, cut, supplier, usage)
 
     def _given_targets(self, document: Document) -> list[Target]:
         return [Target(i, text, "caller") for i, text in enumerate(document.targets or ())]
@@ -134,12 +136,10 @@ class Tagger:
             ids = ids[: self.max_target_tokens]
         return ids, windows(prepared.tokens, ids, self.bundle.windows, context=document.context)
 
-    def _check_overflow(
-        self, document: Document, prepared: Prepared, beside: dict[str, tuple[Ids, list[Window]]]
-    ) -> None:
+    def _check_overflow(self, document: Document, cut: list[bool]) -> None:
         if document.on_overflow == "error":
-            for i, cut in enumerate(self._truncated(prepared, beside)):
-                if cut:
+            for i, is_cut in enumerate(cut):
+                if is_cut:
                     field = f"sentences[{i}]" if document.text is None else "text"
                     raise InputError(
                         field,
@@ -197,11 +197,10 @@ class Tagger:
         reading: _Reading,
         targets: list[Target],
         stances: list[Probabilities],
-        beside: dict[str, tuple[Ids, list[Window]]],
+        cut: list[bool],
         supplier: int | None,
         usage: Usage,
     ) -> Tags:
-        cut = self._truncated(prepared, beside)
         sentences = tuple(
             self._sentence(prepared, reading, i, stances, cut[i], is_target=i == supplier)
             for i in range(prepared.count)

@@ -67,6 +67,11 @@ class Window:
         """Length in tokens, special ones included."""
         return len(self.ids)
 
+    @property
+    def beside(self) -> bool:
+        """Whether it stands beside a target of any tokens."""
+        return self.head > 2
+
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Ids]:
     """Token ids of each normalised text, without special tokens."""
@@ -168,8 +173,12 @@ class Batch:
 
     `ids`, `mask`, `types` (B, L) int64. `reads` (B, Q) the positions whose vectors are read: a window's first [SEP]
     and the closing ones of its scored sentences (0 where a row has fewer). `ends` (N,) flat index (row * Q + place)
-    into them of each scored sentence, in window order; `heads` (N,) that of its window's first [SEP]. `mean`
-    (N, B * L) float32 averages a sentence's tokens; it is None unless the spec pools by mean.
+    into them of each scored sentence, in window order; `heads` (N,) that of its window's first [SEP].
+
+    Where the spec pools by mean there is also `mean` (N, B * L) float32, which averages a sentence's tokens, or, as
+    `collate` is asked, `pool` (N, B * Q), which does so over `reads`; they then hold all tokens of the scored
+    sentences of a window without a target. Beside a target only stance is read, which needs no mean: `pool` gives
+    the closing [SEP].
     """
 
     ids: NDArray[np.int64]
@@ -179,10 +188,11 @@ class Batch:
     ends: NDArray[np.int64]
     heads: NDArray[np.int64]
     mean: NDArray[np.float32] | None
+    pool: NDArray[np.float32] | None = None
 
 
-def collate(batch: Sequence[Window], spec: WindowSpec) -> Batch:
-    """Pad windows to the longest of them."""
+def collate(batch: Sequence[Window], spec: WindowSpec, *, pool: bool = False) -> Batch:
+    """Pad windows to the longest of them; with `pool`, `Batch.pool` in place of `Batch.mean`."""
     width = max(window.tokens for window in batch)
     shape = (len(batch), width)
     ids = np.full(shape, spec.pad, dtype=np.int64)
@@ -193,21 +203,47 @@ def collate(batch: Sequence[Window], spec: WindowSpec) -> Batch:
         mask[row, : window.tokens] = 1
         if spec.token_types:
             types[row, : window.tokens] = token_types(window, spec)
-    scored = np.asarray([len(window.scored) for window in batch])
-    reads = np.zeros((len(batch), 1 + scored.max()), dtype=np.int64)
-    for row, window in enumerate(batch):
-        reads[row, : 1 + scored[row]] = positions_read(window)
-    rows = np.repeat(np.arange(len(batch)), scored)
-    heads = rows * reads.shape[1]
-    ends = heads + 1 + np.arange(len(rows)) - np.repeat(np.cumsum(scored) - scored, scored)
-    firsts = range(0, len(batch) * width, width)
-    mean = mean_matrix(batch, firsts, len(batch) * width) if spec.pooling == "mean" else None
-    return Batch(ids, mask, types, reads, ends.astype(np.int64), heads.astype(np.int64), mean)
+    read = [_every_position(window) if pool and not window.beside else positions_read(window) for window in batch]
+    reads = np.zeros((len(batch), max(map(len, read))), dtype=np.int64)
+    for row, positions in enumerate(read):
+        reads[row, : len(positions)] = positions
+    scored = [len(window.scored) for window in batch]
+    firsts = np.arange(len(batch)) * reads.shape[1]
+    # Positions ascend, so the place of a closing [SEP] among them is found by search.
+    places = [np.searchsorted(p, w.ends[w.scored] - 1) for p, w in zip(read, batch, strict=True)]
+    ends, heads = np.concatenate(places) + np.repeat(firsts, scored), np.repeat(firsts, scored)
+    mean = over_reads = None
+    if pool:
+        over_reads = _pool_matrix(batch, places, reads)
+    elif spec.pooling == "mean":
+        mean = mean_matrix(batch, range(0, len(batch) * width, width), len(batch) * width)
+    return Batch(ids, mask, types, reads, ends.astype(np.int64), heads.astype(np.int64), mean, over_reads)
 
 
 def positions_read(window: Window) -> Ids:
     """Positions of the tokens whose vectors stand for the target and for each scored sentence."""
     return np.concatenate(([window.head - 1], window.ends[window.scored] - 1)).astype(np.int32)
+
+
+def _every_position(window: Window) -> Ids:
+    """Those of the first [SEP] and of all tokens of the scored sentences, which stand side by side."""
+    first, last = window.starts[window.scored[0]], window.ends[window.scored[-1]]
+    return np.concatenate(([window.head - 1], np.arange(first, last))).astype(np.int32)
+
+
+def _pool_matrix(
+    batch: Sequence[Window], places: Sequence[NDArray[np.intp]], reads: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """`Batch.pool`; `places` are those of each window's closing [SEP]s in its row of `reads`."""
+    matrix = np.zeros((sum(map(len, places)), reads.size), dtype=np.float32)
+    n = 0
+    for row, (window, closing) in enumerate(zip(batch, places, strict=True)):
+        lengths = window.ends[window.scored] - window.starts[window.scored]
+        for place, length in zip(closing, [1] * len(closing) if window.beside else lengths, strict=True):
+            end = row * reads.shape[1] + place + 1
+            matrix[n, end - length : end] = 1.0 / length
+            n += 1
+    return matrix
 
 
 def mean_matrix(batch: Sequence[Window], firsts: Sequence[int], cells: int) -> NDArray[np.float32]:

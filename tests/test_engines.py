@@ -11,7 +11,7 @@ import torch
 from transformers import AutoConfig, AutoModel
 
 from models import bert
-from models.engines import Heads
+from models.engines import Heads, answered
 from models.engines.onnx import OnnxEngine
 from models.engines.torch import TorchEngine, to_tensors
 from models.errors import BundleError
@@ -141,6 +141,20 @@ def test_neighbours_do_not_change_an_answer(exported, network, precision, tmp_pa
         assert one.shape == (len(window.scored), network.layout.width)
         assert np.abs(one - engine.run([window])[0]).max() <= 1e-5
         assert np.abs(one - two).max() <= 1e-5
+
+
+def test_neighbours_do_not_change_a_mean(tmp_path):
+    network = make_network(pooling="mean")
+    export_onnx(network, tmp_path / "model.onnx")
+    engine = OnnxEngine(tmp_path / "model.onnx", network.spec, 1)
+    # Equal lengths go together, whether or not they stand beside a target.
+    sentences = [np.arange(n, n + 9).astype(np.int32) for n in (5, 50, 95)]
+    target = np.asarray([7, 8, 9, 10], dtype=np.int32)
+    found = windows([*sentences, target[1:]], None, network.spec) + windows(sentences, target, network.spec)
+    assert found[0].tokens == found[1].tokens
+    for window, together in zip(found, engine.run(found), strict=True):
+        part = answered(window)
+        assert np.abs(together - engine.run([window])[0])[:, part].max() <= 1e-5
 
 
 def test_int8_is_smaller_and_near(exported, network, tmp_path):

@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import onnx
+import pytest
 from onnx import numpy_helper
 
 from models.bundle import Bundle
@@ -21,8 +22,9 @@ from training.gate import ALLOWED, Gate, int8_gate
 from training.reads import encode_articles
 
 
-def test_a_network_of_another_kind_is_traced_without_a_word(tmp_path, capfd):
-    network = make_network(hidden_act="gelu_new", num_hidden_layers=1)
+@pytest.mark.parametrize("pooling", ["sep", "mean"])
+def test_a_network_of_another_kind_is_traced_without_a_word(pooling, tmp_path, capfd):
+    network = make_network(hidden_act="gelu_new", num_hidden_layers=1, pooling=pooling)
     export_onnx(network, tmp_path / "model.onnx")
     quantise(tmp_path / "model.onnx", tmp_path / "model.int8.onnx")
     assert capfd.readouterr() == ("", "")

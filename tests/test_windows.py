@@ -77,6 +77,27 @@ def test_collate_points_at_each_sentence():
     assert batch.mean @ np.arange(batch.ids.size) == pytest.approx([3.0, 5.5, 9.5])
 
 
+@given(st.lists(st.tuples(sentences, targets), min_size=1, max_size=3))
+def test_a_pool_over_what_is_read_is_the_mean(articles):
+    found = [w for article, target in articles for w in windows(article, target, SPEC)]
+    spec = WindowSpec(cls=1, sep=2, pad=0, pooling="mean")
+    whole, narrow = collate(found, spec), collate(found, spec, pool=True)
+    assert whole.mean is not None
+    assert narrow.pool is not None
+    assert narrow.mean is None
+    # A state that no two cells share.
+    cells = np.arange(whole.ids.size, dtype=np.float64).reshape(whole.ids.shape)
+    read = np.take_along_axis(cells, narrow.reads, axis=1).reshape(-1)
+    plain = np.take_along_axis(cells, whole.reads, axis=1).reshape(-1)
+    assert list(read[narrow.ends]) == list(plain[whole.ends])
+    assert list(read[narrow.heads]) == list(plain[whole.heads])
+    own = np.repeat([not w.beside for w in found], [len(w.scored) for w in found])
+    mean, pool = whole.mean @ cells.reshape(-1), narrow.pool @ read
+    assert pool[own] == pytest.approx(mean[own], rel=1e-5)
+    # Beside a target, the closing [SEP] alone.
+    assert list(pool[~own]) == list(plain[whole.ends][~own])
+
+
 @given(st.lists(st.integers(1, 512), max_size=60), st.integers(1, 4096))
 def test_batches_keep_to_the_budget_and_the_slack(lengths, budget):
     found = [windows([np.full(n, 5, np.int32)], None, WindowSpec(1, 2, 0, max_tokens=600))[0] for n in lengths]

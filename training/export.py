@@ -13,7 +13,7 @@ import onnx
 import torch
 
 from models import bert
-from models.engines import Engine
+from models.engines import Engine, answered
 from models.engines.torch import to_tensors
 from models.network import Network
 from models.windows import Window, collate
@@ -91,9 +91,9 @@ def quantise(source: Path, target: Path) -> None:
 
 
 def largest_difference(one: Engine, other: Engine, windows: Sequence[Window]) -> float:
-    """Largest absolute difference between two engines' logits on the same windows."""
-    pairs = zip(one.run(windows), other.run(windows), strict=True)
-    return max(float(np.abs(a - b).max()) for a, b in pairs)
+    """Largest absolute difference between two engines' answers on the same windows."""
+    triples = zip(windows, one.run(windows), other.run(windows), strict=True)
+    return max(float(np.abs(a - b)[:, answered(w)].max()) for w, a, b in triples)
 
 
 @contextmanager

@@ -54,8 +54,13 @@ class Engine(Protocol):
     name: str
 
     def run(self, windows: Sequence[Window]) -> list[Logits]:
-        """Logits of each window's scored sentences, in the order given."""
+        """Logits of each window's scored sentences, in the order given; only those `answered` mean anything."""
         ...
+
+
+def answered(window: Window) -> slice:
+    """The outputs that may be read from a window: all of them beside no target, stance's (the last) beside one."""
+    return slice(-len(STANCES), None) if window.beside else slice(None)
 
 
 def batches(windows: Sequence[Window], budget: int, slack: float = 0.05) -> list[list[int]]:

@@ -15,7 +15,7 @@ from models.windows import Window, WindowSpec, collate
 
 # Short windows run together up to about what stays in a core's cache; a window of more runs alone.
 TOKEN_BUDGET = 512
-FIELDS = ("ids", "mask", "types", "reads", "ends", "heads", "mean")
+FIELDS = ("ids", "mask", "types", "reads", "ends", "heads", "mean", "pool")
 
 
 class OnnxEngine:
@@ -52,7 +52,7 @@ class OnnxEngine:
         results: list[Logits] = [np.empty((0, 0), np.float32)] * len(windows)
         for group in batches(windows, self._budget, self._slack):
             members = [windows[i] for i in group]
-            batch = collate(members, self._spec)
+            batch = collate(members, self._spec, pool="pool" in self._inputs)
             (logits,) = self._session.run(["logits"], {name: getattr(batch, name) for name in self._inputs})
             sizes = np.cumsum([len(window.scored) for window in members])[:-1]
             for i, part in zip(group, np.split(np.asarray(logits), sizes), strict=True):

@@ -22,7 +22,7 @@ import torch
 import typer
 
 from models.bundle import SHIPPED, Bundle
-from models.engines import Heads, Logits
+from models.engines import Engine, Heads, Logits
 from models.engines.onnx import OnnxEngine, usable_cores
 from models.engines.torch import TorchEngine, load_network
 from models.tagger import Tagger
@@ -125,16 +125,25 @@ def ratio_of(flops: float, rate: float, seconds: Sequence[float]) -> float:
 def differences(bundle: Bundle, taggers: dict[str, Tagger], windows: list[Window]) -> dict[str, Any]:
     """Largest difference from torch (fp32), and how often int8's answers are fp32's, by head."""
     heads = Heads(len(bundle.scheme.types))
-    exact = np.concatenate(taggers["fp32"].engine.run(windows))
-    near = np.concatenate(taggers["int8"].engine.run(windows))
-    reference = np.concatenate(TorchEngine(load_network(bundle), "cpu").run(windows))
-    same: dict[str, float] = {"types": float(((exact[:, heads.types] > 0) == (near[:, heads.types] > 0)).mean())}
-    for name in ("primary", "voice", "stance"):
-        same[name] = float((_best(exact, heads, name) == _best(near, heads, name)).mean())
+    engines: tuple[Engine, ...] = (
+        taggers["fp32"].engine,
+        taggers["int8"].engine,
+        TorchEngine(load_network(bundle), "cpu"),
+    )
+    own, beside = [w for w in windows if not w.beside], [w for w in windows if w.beside]
+
+    def read(engine: Engine) -> dict[str, Logits]:
+        alone, paired = np.concatenate(engine.run(own)), np.concatenate(engine.run(beside))
+        found = {name: alone[:, getattr(heads, name)] for name in ("types", "primary", "voice")}
+        return {**found, "stance": paired[:, heads.stance]}
+
+    exact, near, reference = map(read, engines)
+    same = {name: (exact[name].argmax(axis=1) == near[name].argmax(axis=1)).mean() for name in exact}
+    same["types"] = ((exact["types"] > 0) == (near["types"] > 0)).mean()
     return {
-        "fp32_torch_max": float(np.abs(exact - reference).max()),
-        "int8_fp32_max": round(float(np.abs(exact - near).max()), 4),
-        "int8_same_answer": {name: round(value, 4) for name, value in same.items()},
+        "fp32_torch_max": max(float(np.abs(exact[name] - reference[name]).max()) for name in exact),
+        "int8_fp32_max": round(max(float(np.abs(exact[name] - near[name]).max()) for name in exact), 4),
+        "int8_same_answer": {name: round(float(value), 4) for name, value in same.items()},
     }
 
 
@@ -160,10 +169,6 @@ def _taggers(bundle: Bundle, threads: int, folder: Path) -> dict[str, Tagger]:
         "int8": Tagger(bundle, OnnxEngine(small, spec, threads, alone=True)),
         "pairs": Tagger(bundle, OnnxEngine(exact, spec, threads, alone=True)),
     }
-
-
-def _best(logits: Logits, heads: Heads, name: str) -> Any:
-    return logits[:, getattr(heads, name)].argmax(axis=1)
 
 
 def _length(window: Window) -> int:
