@@ -41,6 +41,9 @@ SHIPPED = Path(__file__).resolve().parent / "compact"
 """The bundle that comes with the code."""
 
 
+_BY_SAVE = ("format", "files", "normaliser_version", "segmenter_version")
+
+
 class Manifest(BaseModel):
     """The contents of bundle.json; unknown and missing fields are errors."""
 
@@ -60,6 +63,10 @@ class Manifest(BaseModel):
     provenance: dict[str, Any]
     metrics: dict[str, Any]
     files: dict[str, str]
+
+    def fields(self) -> dict[str, Any]:
+        """What `save` takes: all but what it writes by itself."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name not in _BY_SAVE}
 
 
 @dataclass(frozen=True)
@@ -132,8 +139,8 @@ def save(target: Path, fields: Mapping[str, Any], write: Callable[[Path], None])
     """Write a bundle at once or not at all.
 
     `write` puts every file but bundle.json into the folder it is given, a temporary sibling of `target`;
-    `fields` are the manifest's, less `format`, `files` and the text versions. The folder is verified by loading
-    it, then takes the place of `target`.
+    `fields` are the manifest's (`Manifest.fields`), less the format, the hashes and the text versions. The folder
+    is verified by loading it, then takes the place of `target`.
 
     Raises:
         BundleError: what was written does not load.

@@ -296,10 +296,10 @@ def test_a_damaged_checkpoint_is_one_clear_error(encoder: Path, write_config: Ca
     ("change", "message"),
     [
         (("hidden = 32", "hidden = 33"), "encoder.hidden: 33: must be a multiple of encoder.heads"),
-        (("layers = 2", "layers = 2\ndepth = 3"), "encoder.depth: Extra inputs are not permitted"),
+        (("layers = 2", "layers = 2\ndepth = 3"), "encoder.depth: 3: Extra inputs are not permitted"),
         (("until = 0.5", "until = 1.0"), "stages.until"),
         (("length = 96", "length = 128"), "stages.length: 128: must be at most encoder.positions"),
-        (("rate = 1e-2", 'rate = "1e-2"'), "schedule.rate: Input should be a valid number"),
+        (("rate = 1e-2", 'rate = "1e-2"'), "schedule.rate: '1e-2': Input should be a valid number"),
         (("rate = 1e-2", "rate = 1e-2\nrise = 0.9"), "must be at most 1"),
         (('shards = "shards"', 'shards = "shards"\nnormaliser = "other"'), "data.normaliser: other: must be one of"),
     ],

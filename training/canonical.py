@@ -8,8 +8,9 @@ from pydantic import Field, ValidationError
 
 from models.labels import NONE, STANCES, VOICES, Scheme
 from training.articles import Allowed, LabelledArticle, LabelledSentence
-from training.corpora import Corpus, Strict
+from training.corpora import Corpus
 from training.readers import Problem, Row
+from training.strict import Strict
 
 
 class Attribution(Strict):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from models.errors import ConfigError
 from models.labels import SCHEME, Label, Scheme
-from training.corpora import Corpus, Name, Share, Strict
+from training.corpora import Corpus, Name, Share
+from training.strict import Strict, read_toml
+from training.strict import first_problem as first_problem
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -191,23 +191,4 @@ def read_run(path: Path) -> Run:
     Raises:
         ConfigError: names the file, the field, its value and what is allowed.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or 'cannot be read'}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
-    try:
-        return Run.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {first_problem(error)}") from error
-
-
-def first_problem(error: ValidationError) -> str:
-    """The first complaint of pydantic as one sentence: field, value, what is allowed."""
-    problem = error.errors()[0]
-    field = ".".join(str(part) for part in problem["loc"])
-    value = problem["input"]
-    shown = f"{value!r}: " if isinstance(value, str | int | float | bool) else ""
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{field}: {shown}{message}" if field else message
+    return read_toml(path, Run)

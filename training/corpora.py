@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from models.labels import NONE, STANCES, VOICES
+from training.strict import Strict as Strict
 
 Format = Literal["canonical", "pairs", "sentences", "arastance", "unified-fc"]
 Name = Annotated[str, Field(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Strict(BaseModel):
-    """Unknown keys and silent conversions are errors."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class Fields(Strict):

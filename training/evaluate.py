@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
@@ -22,6 +21,7 @@ from training.baselines import Linear, Majority
 from training.data import Corpus, Loaded, article_key, load, source_of
 from training.predictions import Answered, Refused, by_tagger
 from training.readers import files
+from training.revision import revision
 
 FORMAT = 1
 SEEDS = Path(__file__).resolve().parents[1] / "seeds"
@@ -113,7 +113,7 @@ def evaluate(
         "format": FORMAT,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - started, 1),
-        "code": _commit(),
+        "code": revision(),
         "bundle": _identity(tagger, options),
         "against": _identity(other, options) if other else None,
         "baselines": _trained_on(train) if train else None,
@@ -300,15 +300,6 @@ def _trained_on(train: Sequence[Loaded]) -> list[dict[str, Any]]:
         }
         for one in train
     ]
-
-
-def _commit() -> str | None:
-    """The commit of the code, when it runs from a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,6 @@ import json
 import logging
 import platform
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -35,6 +34,7 @@ from training.figures import figures
 from training.gate import int8_gate
 from training.normal import key
 from training.reads import EncodedArticle
+from training.revision import revision
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def package(run: Run, config: Path, source: Source, loaded: Sequence[Loaded], tr
 
 
 def manifest_fields(run: Run, source: Source, loaded: Sequence[Loaded], trained: Trained) -> dict[str, Any]:
-    """What bundle.json says, less what `bundle.save` adds."""
+    """What bundle.json says, less what `bundle.save` writes by itself."""
     return {
         "name": run.name,
         "version": run.version,
@@ -145,7 +145,7 @@ def provenance(run: Run, loaded: Sequence[Loaded], seed: int) -> dict[str, Any]:
     """How the bundle was made: resolved config, code commit, data fingerprints, library versions, seed."""
     return {
         "config": run.model_dump(),
-        "commit": commit(),
+        "commit": revision(),
         "data": {f"{one.corpus.name}/{one.corpus.split}": fingerprint(one) for one in loaded},
         "libraries": {name: version(name) for name in LIBRARIES},
         "python": platform.python_version(),
@@ -163,21 +163,6 @@ def fingerprint(loaded: Loaded) -> dict[str, Any]:
         "sentences": sum(len(article.sentences) for article in loaded.articles),
         "sha256": digest.hexdigest(),
     }
-
-
-def commit() -> str:
-    """The checkout's commit, with `+changes` if files differ from it; `unknown` outside one."""
-    here = Path(__file__).parent
-    git = shutil.which("git")
-    if git is None:
-        return "unknown"
-    head = subprocess.run([git, "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
-    if head.returncode:
-        return "unknown"
-    dirty = subprocess.run(
-        [git, "status", "--porcelain", "--untracked-files=no"], cwd=here, capture_output=True, text=True, check=False
-    )
-    return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
 
 
 def data_table(loaded: Sequence[Loaded]) -> list[dict[str, Any]]:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from transformers import BertConfig
 
-from models.errors import ConfigError
 from models.text import NORMALISERS
+from training.strict import Strict, read_toml
 
 FilePath = Annotated[Path, Field(strict=False)]
 Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(ge=0, le=1)]
-
-
-class Strict(BaseModel):
-    """Unknown keys and silent conversions are errors."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class Source(Strict):
@@ -167,16 +160,7 @@ class PretrainConfig(Strict):
             ConfigError: the file cannot be read, or a field is missing, unknown or out of range.
 
         """
-        try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
-            config = cls.model_validate(data)
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: cannot be read ({error})") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise ConfigError(f"{path}: {where}: {first['msg']}") from error
-        return config._anchored(path.resolve().parent)
+        return read_toml(path, cls)._anchored(path.resolve().parent)
 
     def _anchored(self, root: Path) -> PretrainConfig:
         sources = [source.model_copy(update={"path": (root / source.path).resolve()}) for source in self.data.sources]

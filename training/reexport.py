@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from models import bundle as bundles
 from models.bundle import ONNX, REQUIRED, Bundle
@@ -31,10 +30,7 @@ def reexport(path: Path, on: Sequence[Path]) -> tuple[Bundle, Gate]:
 
     """
     bundle = Bundle.load(path)
-    own = {"format", "files", "normaliser_version", "segmenter_version"}
-    fields: dict[str, Any] = {
-        name: getattr(bundle.manifest, name) for name in type(bundle.manifest).model_fields if name not in own
-    }
+    fields = bundle.manifest.fields()
     network = load_network(bundle)
     with tempfile.TemporaryDirectory() as folder:
 

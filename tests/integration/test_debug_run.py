@@ -20,6 +20,12 @@ from tests.service.process import environment, running
 CONFIGS = ROOT / "training" / "configs"
 
 
+def train(folder: Path) -> subprocess.CompletedProcess[str]:
+    """`qawl train` on the folder's run.toml."""
+    command = [sys.executable, ROOT / "qawl.py", "train", "run.toml"]
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+
+
 @pytest.fixture(scope="module")
 def debug_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`qawl train` on configs/debug.toml, with its output moved out of the checkout."""
@@ -29,14 +35,7 @@ def debug_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for corpus in run["corpora"]:
         corpus |= {field: str((CONFIGS / corpus[field]).resolve()) for field in ("path", "splits")}
     (folder / "run.toml").write_text(tomli_w.dumps(run), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, ROOT / "qawl.py", "train", "run.toml"],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = train(folder)
     assert done.returncode == 0, done.stderr
     assert "fingerprint" in done.stdout
     return folder / "bundle"
@@ -71,14 +70,7 @@ def test_the_bundle_tells_how_it_was_made_and_how_good_it_is(debug_bundle):
 
 def test_a_bad_config_is_one_line_and_exit_code_2(tmp_path):
     (tmp_path / "run.toml").write_text("name = 3\n", encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, ROOT / "qawl.py", "train", "run.toml"],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = train(tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "run.toml" in done.stderr
