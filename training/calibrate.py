@@ -15,6 +15,7 @@ from models.calibrate import Adjustments, Calibration, Platt, Temperatures, docu
 from models.engines import Heads, Logits
 from models.labels import NONE, STANCES, VOICES, Scheme, Stance
 from training.articles import Allowed, LabelledArticle
+from training.metrics import nll
 
 # Fewer positives than this and a threshold of its own would be fitted to noise.
 MIN_POSITIVES = 10
@@ -138,7 +139,7 @@ def _temperature(logits: NDArray[np.float64], gold: NDArray[np.int64]) -> float:
         return 1.0
 
     def loss(log_temperature: float) -> float:
-        return _nll(softmax(logits, float(np.exp(log_temperature))), gold)
+        return nll(softmax(logits, float(np.exp(log_temperature))), gold)
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
 
@@ -156,22 +157,17 @@ def _adjustment(
         return {}
     rarity = -np.log(counts / counts.sum())
     rarity -= rarity.min()
-    limit = _nll(softmax(logits, 1.0), gold)
+    limit = nll(softmax(logits, 1.0), gold)
 
     def score(part: float) -> float:
         probabilities = softmax(logits, temperature, part * rarity)
         # Part 0 is the temperature alone, which is within the limit by its fit.
-        if part and _nll(probabilities, gold) > limit:
+        if part and nll(probabilities, gold) > limit:
             return -1.0
         return float(f1_score(gold, probabilities.argmax(axis=1), average="macro", zero_division=0.0))
 
     part = max(np.linspace(0.0, 1.0, 41).tolist(), key=score)
     return {name: round(float(part * value), 4) for name, value in zip(names, rarity, strict=True)}
-
-
-def _nll(probabilities: NDArray[np.float64], gold: NDArray[np.int64]) -> float:
-    """Mean negative log-likelihood."""
-    return float(-np.log(np.maximum(probabilities[np.arange(len(gold)), gold], 1e-12)).mean())
 
 
 def _margin(predicted: Sequence[Predicted], calibration: Calibration, scheme: Scheme) -> float:

@@ -19,9 +19,11 @@ from training import measures, probes
 from training.articles import LabelledArticle
 from training.baselines import Linear, Majority
 from training.data import Corpus, Loaded, article_key, load, source_of
+from training.label_sets import by_label_set
 from training.predictions import Answered, Refused, by_tagger
 from training.readers import files
 from training.revision import revision
+from training.uncalibrated import uncalibrated_nll
 
 FORMAT = 1
 SEEDS = Path(__file__).resolve().parents[1] / "seeds"
@@ -201,6 +203,8 @@ def _corpus(
         ],
         "refused": [{"article": r.article.id, "message": r.message} for r in refused],
         **measures.everything(answered, scheme),
+        "uncalibrated_nll": uncalibrated_nll(answered, tagger.bundle.manifest.calibration, scheme),
+        "label_sets": by_label_set(answered),
         "thresholds": tagger.bundle.manifest.calibration.thresholds,
         "stance_kinds": probes.kinds(answered, scheme),
         "false_alarms": probes.alarms(answered),
@@ -255,6 +259,7 @@ def _beside(ours: Sequence[Answered], theirs: Sequence[Answered], scheme: Scheme
     paired = [by_id[id(one.article)] for one in both]
     return {
         "macro_f1": measures.macro_f1s(paired, scheme),
+        "label_sets": by_label_set(paired),
         "difference": measures.differences(both, paired, scheme),
     }
 

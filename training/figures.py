@@ -7,7 +7,9 @@ from typing import Any
 
 from models.card import table
 from training.measures import MAIN
-from training.report import findings, rival_name
+from training.report import FLOORS, findings, rival_name
+
+_CALIBRATION = ("nll", "brier", "ece", "ece_perfect")
 
 
 def figures(data: Mapping[str, Any]) -> str:
@@ -23,18 +25,18 @@ def _corpus(corpus: Mapping[str, Any]) -> str:
         for label in corpus["heads"][head]["labels"]
     ]
     calibration = [
-        (head, f"{found['nll']:.3f}", f"{found['brier']:.3f}", f"{found['ece']:.3f}", f"{found['ece_perfect']:.3f}")
-        for head, found in _calibration(corpus).items()
+        (head, *map(_number, (corpus["uncalibrated_nll"][head], *(found[k] for k in _CALIBRATION))))
+        for head, found in corpus["calibration"].items()
     ]
     parts = [
         f"### {corpus['name']} ({corpus['split']}): {corpus['articles']} articles, {corpus['sentences']} sentences",
-        "Macro-F1 with 95 % intervals from resampled articles:",
+        "Macro-F1 with 95 % intervals from resampled articles; differences are paired, on the same resamples:",
         table(("", *heads), _overview(corpus, heads)),
         "\n".join(f"- {line}" for line in findings(corpus)),
         table(("head", "label", "gold", "F1", "95 % interval"), labels),
     ]
     if calibration:
-        parts.append(table(("calibration", "NLL", "Brier", "ECE", "ECE if perfect"), calibration))
+        parts.append(table(("calibration", "NLL before", "NLL", "Brier", "ECE", "ECE if perfect"), calibration))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -44,11 +46,13 @@ def _overview(corpus: Mapping[str, Any], heads: Sequence[str]) -> list[tuple[str
     for rival, found in corpus["beside"].items():
         scores = found["macro_f1"]
         rows.append((rival_name(rival), *(_number(scores[head]) if head in scores else "" for head in heads)))
+        if rival in FLOORS:
+            rows.append(("this bundle less that", *(_difference(found["difference"][head]) for head in heads)))
     return rows
 
 
-def _calibration(corpus: Mapping[str, Any]) -> Mapping[str, Mapping[str, float]]:
-    return corpus.get("calibration") or {}
+def _difference(found: Mapping[str, float]) -> str:
+    return f"{found['difference']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
 
 
 def _interval(value: Mapping[str, float]) -> str:

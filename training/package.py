@@ -70,9 +70,9 @@ def package(run: Run, config: Path, source: Source, loaded: Sequence[Loaded], tr
         _write_texts(folder, texts)
 
     draft = bundles.save(work / "draft", fields, write_draft)
-    dev = [corpus for corpus in run.corpora if corpus.split == "dev"]
+    measured = [corpus for corpus in run.corpora if corpus.split != "train"]
     options = Options(baselines=run.baselines, train=[c for c in run.corpora if c.split == "train"])
-    report = evaluate(draft.path, dev, options, root=config.parent)
+    report = evaluate(draft.path, measured, options, root=config.parent)
     exact, small = (draft.path / ONNX[precision] for precision in ("fp32", "int8"))
     gate = int8_gate(exact, small, source.spec, trained.dev_articles, trained.calibration, run.scheme())
     fields["metrics"] |= {"report": report.summary, "int8": gate.figures()}

@@ -34,7 +34,8 @@ _SHORTCUTS = {
     "target only": "logistic regression that sees only the target",
     "sentence only": "logistic regression that sees only the sentence",
 }
-_FLOORS = ("majority", "linear")
+FLOORS = ("majority", "linear")
+"""Rivals that a bundle should beat."""
 
 
 def render_html(data: Mapping[str, Any]) -> str:
@@ -64,7 +65,7 @@ def rival_name(rival: str) -> str:
 def _floors(corpus: Mapping[str, Any], head: str) -> list[tuple[str, float]]:
     """The baselines' macro-F1, to be marked beside ours."""
     beside = corpus["beside"]
-    return [(floor, beside[floor]["macro_f1"][head]) for floor in _FLOORS if head in _scores(beside, floor)]
+    return [(floor, beside[floor]["macro_f1"][head]) for floor in FLOORS if head in _scores(beside, floor)]
 
 
 def _scores(beside: Mapping[str, Any], rival: str) -> Mapping[str, float]:
@@ -177,6 +178,12 @@ def findings(corpus: Mapping[str, Any]) -> list[str]:
             f"sides told apart: {found['accuracy']['value']:.0%} of {found['sentences']} sentences on "
             f"{found['targets']} targets with both (one side each: {found['one_side']:.0%})"
         )
+    lines += [
+        f"stance in the corpus's own classes, {name}: macro-F1 {_number(one['macro_f1']['value'])} ("
+        + ", ".join(f"{label} {_number(f1)}" for label, f1 in one["f1"].items())
+        + f") of {one['items']} answers"
+        for name, one in _in_own_classes(corpus).items()
+    ]
     for key, value in corpus["shortcuts"].items():
         lines.append(f"stance of {_SHORTCUTS[key]}: {_number(value)}")
     if found := corpus["documents"]:
@@ -185,6 +192,13 @@ def findings(corpus: Mapping[str, Any]) -> list[str]:
     for head, found in corpus["calibration"].items():
         lines.append(
             f"calibration of {head}: ECE {_number(found['ece'])} (perfect would show {_number(found['ece_perfect'])}), "
-            f"NLL {_number(found['nll'])}, Brier {_number(found['brier'])}"
+            f"NLL {_number(found['nll'])} (before calibration {_number(corpus['uncalibrated_nll'][head])}), "
+            f"Brier {_number(found['brier'])}"
         )
     return lines
+
+
+def _in_own_classes(corpus: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The bundle's and its rivals' scores where the corpus has classes that are sets of stances."""
+    rivals = {rival_name(rival): found["label_sets"] for rival, found in corpus["beside"].items()}
+    return {name: one for name, one in {"this bundle": corpus["label_sets"], **rivals}.items() if one}
