@@ -54,11 +54,12 @@ def main() -> None:
     done = len(list(Path(out, "_done").glob("*.json")))
     cluster.remove_node(second, allow_graceful=False)
     thread.join(timeout=120)
+    ray.shutdown()
+    cluster.shutdown()
+    # Last, for until then Ray prints what its nodes say.
     sys.stdout.write(
         json.dumps({"codes": codes, "done_at_kill": done, "nodes": len(list(Path(out).glob("_actor-*")))}) + "\n"
     )
-    ray.shutdown()
-    cluster.shutdown()
 
 
 if __name__ == "__main__":
