@@ -9,11 +9,11 @@ from typing import Any
 from models.text import LINK
 
 
-def card(fields: Mapping[str, Any], data: Sequence[Mapping[str, Any]], report: str = "") -> str:
+def card(fields: Mapping[str, Any], data: Sequence[Mapping[str, Any]], report: str = "", weaknesses: str = "") -> str:
     """The card of a bundle.
 
-    `fields` are the manifest's, `data` one row a corpus (name, split, articles, sentences, licence, url) and
-    `report` a Markdown section of measured figures.
+    `fields` are the manifest's, `data` one row a corpus (name, split, articles, sentences, licence, url),
+    `report` a Markdown section of measured figures and `weaknesses` one of what readers of its answers saw.
     """
     provenance, calibration = fields["provenance"], fields["calibration"]
     scheme = fields["scheme"]
@@ -36,11 +36,11 @@ def card(fields: Mapping[str, Any], data: Sequence[Mapping[str, Any]], report: s
         f"- At most {fields['windows']['max_tokens']} tokens are read at once; links count as one token ({LINK}).\n"
         "- Stance is about what a sentence says of the target, not about what is true.\n"
         "- Not to be used to judge people, nor as the only ground of a fact-check.",
+        *(["## Known weaknesses", weaknesses.strip()] if weaknesses else []),
         "## How it was made",
         f"Commit `{provenance['commit']}`, seed {provenance['seed']}, Python {provenance['python']}, "
         + ", ".join(f"{name} {number}" for name, number in provenance["libraries"].items())
-        + f". {provenance.get('remark', '')}".rstrip()
-        + "\n\n<details><summary>Resolved configuration</summary>\n\n```json\n"
+        + ".\n\n<details><summary>Resolved configuration</summary>\n\n```json\n"
         + json.dumps(provenance["config"], ensure_ascii=False, indent=1)
         + "\n```\n</details>",
     ]

@@ -139,6 +139,7 @@ class OwnType(Strict):
 class Run(Strict):
     """A whole run. Paths are relative to the TOML's own folder.
 
+    `licence_file` becomes the bundle's LICENSE; `weaknesses_file`, Markdown, a section of its card.
     `half_weights` rounds the trained weights to half precision, which halves model.safetensors; all engines run the
     rounded weights. `baselines` trains the majority and linear baselines on the run's own corpora for its report.
     """
@@ -148,6 +149,7 @@ class Run(Strict):
     output: Name
     licence: Name
     licence_file: Name | None = None
+    weaknesses_file: Name | None = None
     half_weights: bool = False
     baselines: bool = False
     seeds: Annotated[list[int], Field(min_length=1)] = [13]

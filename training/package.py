@@ -63,6 +63,7 @@ def package(run: Run, config: Path, source: Source, loaded: Sequence[Loaded], tr
     """
     fields = manifest_fields(run, source, loaded, trained)
     texts = {"report.json": "{}\n", "README.md": "", "LICENSE": licence_text(run, config.parent)}
+    weaknesses = _text("weaknesses_file", run.weaknesses_file, config.parent) if run.weaknesses_file else ""
 
     def write_draft(folder: Path) -> None:
         write_network(trained.network, source, folder, half=run.half_weights)
@@ -78,7 +79,7 @@ def package(run: Run, config: Path, source: Source, loaded: Sequence[Loaded], tr
     fields["metrics"] |= {"report": report.summary, "int8": gate.figures()}
     log.info("%s", gate.sentence())
     texts["report.json"] = report.to_json()
-    texts["README.md"] = card(fields, data_table(loaded), figures(report.data))
+    texts["README.md"] = card(fields, data_table(loaded), figures(report.data), weaknesses)
 
     def write(folder: Path) -> None:
         for name in (*NETWORK, *([ONNX["int8"]] if gate.passed else [])):
@@ -189,7 +190,11 @@ def licence_text(run: Run, root: Path) -> str:
     """
     if run.licence_file is None:
         return run.licence.strip() + "\n"
+    return _text("licence_file", run.licence_file, root)
+
+
+def _text(field: str, name: str, root: Path) -> str:
     try:
-        return (root / run.licence_file).read_text(encoding="utf-8")
+        return (root / name).read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"licence_file: {run.licence_file}: {error.strerror or 'cannot be read'}") from error
+        raise ConfigError(f"{field}: {name}: {error.strerror or 'cannot be read'}") from error
