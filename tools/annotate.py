@@ -71,12 +71,13 @@ def export(
     import json
 
     from tools.label_studio import task
+    from tools.progress import counted
 
     found = _tagged(inputs, target, bundle, url, key, whole=True)
     columns = max((len(reply["targets"]) for _, reply in found), default=0)
     tasks = [task(article, reply, columns) for article, reply in found]
     output.write_text(json.dumps(tasks, ensure_ascii=False, indent=1), encoding="utf-8")
-    _say(f"{len(tasks)} tasks; their configuration: qawl annotate config --targets {columns}")
+    _say(f"{counted(len(tasks), 'task')}; their configuration: qawl annotate config {output}")
 
 
 @app.command("import")
@@ -111,11 +112,21 @@ def import_(
 
 @app.command()
 def config(
-    targets: Annotated[int, Option(min=0, max=32, help="Targets of the article that has most.")] = 3,
+    tasks: Annotated[Path | None, Argument(help="What annotate export wrote, for its targets.", dir_okay=False)] = None,
+    targets: Annotated[int | None, Option(min=0, max=32, help="Targets of the article that has most.")] = None,
 ) -> None:
-    """Print the labelling configuration for Label Studio, made from the label scheme."""
+    """Print the labelling configuration for Label Studio, made from the label scheme.
+
+    Label Studio takes no tasks with fewer targets than their configuration has; name the tasks, or the number.
+    """
+    from models.errors import ConfigError
+    from tools.label_studio import columns_of
     from tools.label_studio import config as labelling
 
+    if tasks is not None and targets is None:
+        targets = columns_of(tasks)
+    elif tasks is not None or targets is None:
+        raise ConfigError("annotate config: name the tasks that annotate export wrote, or --targets")
     sys.stdout.write(labelling(targets))
 
 

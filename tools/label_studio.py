@@ -18,6 +18,7 @@ from models.labels import SCHEME, Label, Scheme
 from tools.articles import Article
 
 _REGION = "sentence"
+_TARGET = "target_"
 _HEADINGS = {
     "types": "أنواع الادّعاء · Claim types",
     "primary": "النوع الأول · Primary type",
@@ -38,7 +39,7 @@ def config(targets: int, scheme: Scheme = SCHEME) -> str:
     _choices(view, "primary", _HEADINGS["primary"], types)
     _choices(view, "voice", _HEADINGS["voice"], scheme.voices)
     for number in range(1, targets + 1):
-        _choices(view, f"stance_{number}", f"$target_{number}", scheme.stances)
+        _choices(view, f"stance_{number}", f"${_TARGET}{number}", scheme.stances)
     Xml.indent(view)
     return Xml.tostring(view, encoding="unicode") + "\n"
 
@@ -80,7 +81,7 @@ def task(article: Article, reply: Mapping[str, Any], columns: int) -> dict[str, 
         "targets": targets,
     }
     for number in range(1, columns + 1):
-        data[f"target_{number}"] = targets[number - 1] if number <= len(targets) else "—"
+        data[f"{_TARGET}{number}"] = targets[number - 1] if number <= len(targets) else "—"
     model = reply["model"]
     scores = [s["voice"]["score"] for s in reply["sentences"]] or [0.0]
     prediction = {
@@ -89,6 +90,17 @@ def task(article: Article, reply: Mapping[str, Any], columns: int) -> dict[str, 
         "result": [result for s in reply["sentences"] for result in _regions(s)],
     }
     return {"data": data, "predictions": [prediction]}
+
+
+def columns_of(tasks: Path) -> int:
+    """The number of targets that the configuration of these tasks has.
+
+    Raises:
+        DataError: not tasks.
+
+    """
+    names = {name for one in _tasks(tasks, "tasks for Label Studio") for name in one["data"]}
+    return sum(name.startswith(_TARGET) for name in names)
 
 
 def _regions(s: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -123,19 +135,23 @@ def labelled(path: Path, annotator: str | None = None) -> Iterator[Labelled]:
         DataError: not an export, or an annotation that fits no text; names the task.
 
     """
-    try:
-        tasks = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not a JSON export of Label Studio: {error}") from error
-    if not isinstance(tasks, list) or not all(isinstance(one, dict) and "data" in one for one in tasks):
-        raise DataError(f"{path}: not a JSON export of Label Studio: must be a list of tasks with data")
-    for number, one in enumerate(tasks, start=1):
+    for number, one in enumerate(_tasks(path, "a JSON export of Label Studio"), start=1):
         given = [a for a in one.get("annotations", []) if not a.get("was_cancelled")]
         given = [a for a in given if annotator is None or _author(a) == annotator]
         if given:
             last = max(enumerate(given), key=lambda pair: (str(pair[1].get("updated_at", "")), pair[0]))[1]
             place = f"{path}: task {one.get('id', number)}"
             yield Labelled(_article(one["data"], last, place), _author(last), place)
+
+
+def _tasks(path: Path, what: str) -> list[dict[str, Any]]:
+    try:
+        tasks = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not {what}: {error}") from error
+    if not isinstance(tasks, list) or not all(isinstance(one, dict) and "data" in one for one in tasks):
+        raise DataError(f"{path}: not {what}: must be a list of tasks with data")
+    return tasks
 
 
 def _author(annotation: Mapping[str, Any]) -> str:

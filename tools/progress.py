@@ -59,7 +59,7 @@ class Meter:
         self.articles += 1
         self.sentences += sentences
         if not self._progress.disable:
-            rate = f"{self.articles:,} articles, {self._rate():,.0f} sentences/s"
+            rate = f"{counted(self.articles, 'article')}, {self._rate():,.0f} sentences/s"
             self._progress.update(self._task, completed=self._done(place), rate=rate)
 
     def report(self, message: str) -> None:
@@ -74,7 +74,7 @@ class Meter:
         if self._summary:
             took = time.monotonic() - self._started
             bad = f", {skipped:,} skipped" if skipped else ""
-            done = f"{self.articles:,} articles, {self.sentences:,} sentences{bad}"
+            done = f"{counted(self.articles, 'article')}, {counted(self.sentences, 'sentence')}{bad}"
             sys.stderr.write(f"{done} in {took:,.1f} s ({self._rate():,.0f} sentences/s)\n")
 
     def _rate(self) -> float:
@@ -86,6 +86,11 @@ class Meter:
         if lines is None:
             lines = self._lines[place.file] = estimated_lines(self._files[place.file])
         return self._before[place.file] + self._sizes[place.file] * min(1.0, place.line / lines if place.line else 1.0)
+
+
+def counted(number: int, what: str) -> str:
+    """`1 article`, `2 articles`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def estimated_lines(path: Path) -> float:

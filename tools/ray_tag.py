@@ -25,6 +25,7 @@ import numpy as np
 
 from models.errors import ConfigError
 from tools import readers
+from tools.progress import counted
 from tools.readers import STDIN
 from tools.run import Job, Run, described, worker_for, writer_for
 from tools.tag import Format
@@ -85,7 +86,8 @@ def run_on_ray(job: Job, address: str, *, make_worker: MakeWorker = worker_for) 
     if not job.quiet:
         articles, sentences = sum(o.articles for o in outcomes), sum(o.sentences for o in outcomes)
         skipped = f", {len(problems):,} skipped" if problems else ""
-        sys.stderr.write(f"{articles:,} articles, {sentences:,} sentences{skipped} in {len(units)} parts\n")
+        done = f"{counted(articles, 'article')}, {counted(sentences, 'sentence')}{skipped}"
+        sys.stderr.write(f"{done} in {counted(len(units), 'part')}\n")
     return 1 if problems else 0
 
 

@@ -96,6 +96,21 @@ def test_config_has_a_choice_for_everything_a_prediction_says(tasks: Path) -> No
             assert result["from_name"] == "sentence" or set(result["value"]["choices"]) <= allowed[result["from_name"]]
 
 
+def test_config_of_tasks_has_their_targets(
+    tasks: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert command(monkeypatch, "config", tasks) == 0
+    assert capsys.readouterr().out == config(2)
+    assert command(monkeypatch, "config", "--targets", "0") == 0
+    assert "stance" not in capsys.readouterr().out
+    for wrong in ((), (tasks, "--targets", "2"), (tasks.with_name("in.jsonl"),)):
+        assert command(monkeypatch, "config", *wrong) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.count("\n") == 1
+
+
 @pytest.mark.parametrize(("utf16", "text"), [(False, True), (False, False), (True, True)])
 def test_round_trip_keeps_every_label(
     tasks: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, utf16: bool, text: bool
