@@ -18,6 +18,7 @@ from tests.conftest import ROOT
 from tests.service.process import environment, running
 
 CONFIGS = ROOT / "training" / "configs"
+WEAKNESS = "It knows nothing: it was trained for a minute."
 
 
 def train(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -31,7 +32,8 @@ def debug_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`qawl train` on configs/debug.toml, with its output moved out of the checkout."""
     folder = tmp_path_factory.mktemp("debug")
     run = tomllib.loads((CONFIGS / "debug.toml").read_text(encoding="utf-8"))
-    run["output"] = "bundle"
+    run["output"], run["weaknesses_file"] = "bundle", "weaknesses.md"
+    (folder / "weaknesses.md").write_text(f"- {WEAKNESS}\n", encoding="utf-8")
     for corpus in run["corpora"]:
         corpus |= {field: str((CONFIGS / corpus[field]).resolve()) for field in ("path", "splits")}
     (folder / "run.toml").write_text(tomli_w.dumps(run), encoding="utf-8")
@@ -62,7 +64,7 @@ def test_the_bundle_tells_how_it_was_made_and_how_good_it_is(debug_bundle):
     report = json.loads((debug_bundle / "report.json").read_text(encoding="utf-8"))
     assert report["corpora"][0]["heads"]["types"]["items"] > 0
     card = (debug_bundle / "README.md").read_text(encoding="utf-8")
-    for said in ("language-model annotators", "## Figures", "Macro-F1", "| seeds | train |"):
+    for said in ("language-model annotators", "## Figures", "Macro-F1", "| seeds | train |", WEAKNESS):
         assert said in card
     gate = bundle.manifest.metrics["int8"]
     assert gate["passed"] == (debug_bundle / ONNX["int8"]).exists()
