@@ -61,7 +61,7 @@ def main(
     if arabert:
         with tempfile.TemporaryDirectory() as folder:
             made = random_bundle("arabert", Path(folder) / "arabert").path
-            result["arabert"] = measure(made, rounds, max(1, articles_ // 4), threads)
+            result["arabert"] = measure(made, rounds, max(1, articles_ // 8), threads)
     report(result)
 
 

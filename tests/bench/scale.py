@@ -1,6 +1,6 @@
 """How time and memory grow with articles and with targets.
 
-    python -m tests.bench.scale [--bundle FOLDER] [--articles 10000] [--rounds 5] [--threads N]
+    python -m tests.bench.scale [--bundle FOLDER] [--articles 1000] [--rounds 5] [--threads N]
 
 Articles of news length are streamed through one Tagger, 1 to `--articles` of them, one target each: seconds an
 article and the resident memory afterwards. Then T(k), the time of the same articles beside k targets, in
@@ -28,7 +28,7 @@ TARGETS = (0, 1, 5, 20, 32)
 
 def main(
     bundle: Path = SHIPPED,
-    articles_: int = typer.Option(10_000, "--articles", help="the largest corpus"),
+    articles_: int = typer.Option(1000, "--articles", help="the largest corpus"),
     rounds: int = 5,
     threads: int = usable_cores(),
 ) -> None:
@@ -40,7 +40,7 @@ def main(
         seconds = clock(partial(_stream, tagger, size))
         corpora[str(size)] = {"seconds_per_article": round(seconds / size, 4), "rss_mib": _rss()}
         progress(f"{size} articles: {seconds:.1f} s")
-    few = {k: list(articles(4, targets=k)) for k in TARGETS}
+    few = {k: list(articles(2, targets=k)) for k in TARGETS}
     seconds_by_targets = interleave({str(k): partial(tagger.tag, documents) for k, documents in few.items()}, rounds)
     report(
         {

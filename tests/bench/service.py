@@ -47,6 +47,7 @@ def main(
     raw: list[float] = []
     closed: list[float] = []
     records: Records = []
+    busy = 0.0
     started = time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -55,16 +56,17 @@ def main(
         ready = time.perf_counter() - started
         for number in range(rounds + 1):
             rate = count / clock(lambda: tagger.tag(documents))
-            found = load(server, seconds, processes, connections)
+            found, spent = load(server, seconds, processes, connections)
             if number:
                 raw.append(rate)
-                closed.append(sum(n for n, _, _ in found) / seconds)
+                closed.append(sum(n for n, _, _ in found) / spent)
                 records += found
+                busy += spent
             progress(f"round {number} of {rounds}")
-        requests = len(records) / (rounds * seconds)
+        requests = len(records) / busy
         loads = {}
         for share in LOADS:
-            found = load(server, 3 * seconds, processes, 4 * connections, share * requests)
+            found, _ = load(server, 3 * seconds, processes, 4 * connections, share * requests)
             loads[f"{share:.0%}"] = {"requests_per_s": round(share * requests, 1), **summary(found)}
             progress(f"{share:.0%} load")
             records += found
@@ -92,8 +94,10 @@ def main(
     )
 
 
-def load(server: Server, seconds: float, processes: int, connections: int, rate: float | None = None) -> Records:
-    """Let client processes ask for some seconds; what each request took."""
+def load(
+    server: Server, seconds: float, processes: int, connections: int, rate: float | None = None
+) -> tuple[Records, float]:
+    """Let client processes ask for some seconds; what each request took, and the seconds until the last answer."""
     clients = [
         subprocess.Popen(
             [
@@ -108,10 +112,13 @@ def load(server: Server, seconds: float, processes: int, connections: int, rate:
         for seed in range(processes)
     ]
     found: Records = []
+    longest = 0.0
     for client in clients:
         output, _ = client.communicate()
-        found += [(n, spent, status) for n, spent, status in json.loads(output)]
-    return found
+        result = json.loads(output)
+        found += [(n, spent, status) for n, spent, status in result["records"]]
+        longest = max(longest, result["seconds"])
+    return found, longest
 
 
 def summary(records: Records) -> dict[str, Any]:
