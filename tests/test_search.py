@@ -14,7 +14,8 @@ from tests.tiny import tiny_run
 from training import ablate as ablation
 from training import tune as search
 from training.config import read_run
-from training.tune import read_space
+from training.strict import read_toml
+from training.tune import Space
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_a_wrong_space_is_one_sentence(tmp_path: Path, text: str, complaint: str
     path = tmp_path / "space.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=complaint):
-        read_space(path)
+        read_toml(path, Space)
 
 
 def test_an_ablation_trains_what_is_missing(config: Path, tmp_path: Path):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from models.errors import ConfigError
-from training.config import Run, first_problem, read_run
-from training.corpora import Name, Strict
+from training.config import Run, read_run
+from training.corpora import Name
 from training.predict import cross_fitted_scores, predict
+from training.strict import Strict, read_toml
 from training.train import fit_network, prepare
 from training.tune import with_settings
 
@@ -59,23 +59,6 @@ class Ablation(Strict):
     variants: Annotated[dict[str, Variant], Field(min_length=1)]
 
 
-def read_ablation(path: Path) -> Ablation:
-    """Read the TOML of an ablation.
-
-    Raises:
-        ConfigError: names the file and the field.
-
-    """
-    try:
-        return Ablation.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or 'cannot be read'}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {first_problem(error)}") from error
-
-
 def ablate(config: Path, variants: Path, results: Path | None = None) -> Iterator[dict[str, Any]]:
     """Train every variant with every seed of the run; yields a line a network, those of an earlier call first.
 
@@ -86,7 +69,7 @@ def ablate(config: Path, variants: Path, results: Path | None = None) -> Iterato
         ConfigError, DataError: the config, a variant or a corpus cannot be used.
 
     """
-    ablation = read_ablation(variants)
+    ablation = read_toml(variants, Ablation)
     base = with_settings(read_run(config), ablation.settings)
     runs = {name: variant.of(base) for name, variant in ablation.variants.items()}
     work = Path("runs/out") / f"{base.name}-ablate"

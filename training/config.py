@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 from models.labels import SCHEME, Label, Scheme
 from training.corpora import Corpus, Name, Share
 from training.strict import Strict, read_toml
-from training.strict import first_problem as first_problem
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]

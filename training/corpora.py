@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from models.labels import NONE, STANCES, VOICES
-from training.strict import Strict as Strict
+from training.strict import Strict
 
 Format = Literal["canonical", "pairs", "sentences", "arastance", "unified-fc"]
 Name = Annotated[str, Field(min_length=1)]

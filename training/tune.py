@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,14 @@ import optuna
 import tomli_w
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from pydantic import TypeAdapter, ValidationError, model_validator
+from pydantic import RootModel, ValidationError, model_validator
 
 from models.calibrate import Calibration
 from models.errors import ConfigError
 from models.network import Network
-from training.config import Run, first_problem, read_run
-from training.corpora import Strict
+from training.config import Run, read_run
 from training.predict import dev_scores, predict
+from training.strict import Strict, first_problem, read_toml
 from training.train import Prepared, fit_network, prepare
 
 
@@ -49,22 +48,8 @@ class Range(Strict):
         return trial.suggest_float(name, self.low, self.high, log=self.log)
 
 
-def read_space(path: Path) -> dict[str, Range]:
-    """A search space: `["section.setting"]` tables of a TOML file.
-
-    Raises:
-        ConfigError: names the file and the setting.
-
-    """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        return TypeAdapter(dict[str, Range]).validate_python(data)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or 'cannot be read'}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {first_problem(error)}") from error
+class Space(RootModel[dict[str, Range]]):
+    """A search space: `["section.setting"]` tables of a TOML file."""
 
 
 def with_settings(run: Run, settings: Mapping[str, Any]) -> Run:
@@ -96,7 +81,7 @@ def tune(config: Path, space: Path, *, trials: int, study: Path | None = None) -
         ConfigError, DataError: the config, the space or a corpus cannot be used.
 
     """
-    run, ranges = read_run(config), read_space(space)
+    run, ranges = read_run(config), read_toml(space, Space).root
     with_settings(run, {})
     work = Path("runs/out") / f"{run.name}-tune"
     study = study or work / "study.journal"
