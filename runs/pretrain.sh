@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Pretrains the encoder of the shipped bundle: `runs/pretrain.sh cpu` (about 75 minutes on one core with bf16
+# Pretrains the encoder of the shipped bundle: `runs/pretrain.sh cpu` (130 minutes on one core with bf16
 # matrix units) or `runs/pretrain.sh gpu-6x384` (legs of under ten minutes, 20 minutes in all).
 # Needs the corpora in ../shared/data/corpus; the encoder comes to build/pretrain/*/encoder.
 set -euo pipefail

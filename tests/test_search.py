@@ -82,6 +82,7 @@ def test_an_ablation_trains_what_is_missing(config: Path, tmp_path: Path):
     ("text", "complaint"),
     [
         ('[variants.a]\nwithout = ["x"]\n', "without: x: must be among seeds"),
+        ("[variants.a]\nweights = {x = {a = 1.0}}\n", "weights: x: must be among seeds"),
         ('[variants.a]\nsettings = {"crops.nothing" = 1}\n', "crops.nothing: not a setting of a run"),
         ("[variants.a]\nother = 1\n", "variants.a.other"),
         ("", "variants"),

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from models.errors import ConfigError
 from training.config import Run, read_run
-from training.corpora import Name
+from training.corpora import Corpus, Name
 from training.predict import cross_fitted_scores, predict
 from training.strict import Strict, read_toml
 from training.train import fit_network, prepare
@@ -22,12 +22,14 @@ from training.tune import with_settings
 class Variant(Strict):
     """What a variant changes in the run.
 
-    `settings` are dotted names and values; corpora named in `without` are left out; `compose = false` leaves pairs
-    alone; `context = false` reads each dev sentence alone.
+    `settings` are dotted names and values; corpora named in `without` are left out; `weights` are the weights of
+    articles by id prefix, corpus by corpus; `compose = false` leaves pairs alone; `context = false` reads each dev
+    sentence alone.
     """
 
     settings: dict[str, Any] = {}
     without: list[Name] = []
+    weights: dict[Name, dict[str, float]] = {}
     compose: bool = True
     context: bool = True
 
@@ -39,17 +41,24 @@ class Variant(Strict):
 
         """
         names = {corpus.name for corpus in run.corpora if corpus.split == "train"}
-        if unknown := set(self.without) - names:
-            raise ConfigError(f"without: {', '.join(sorted(unknown))}: must be among {', '.join(sorted(names))}")
+        for field, named in (("without", self.without), ("weights", self.weights)):
+            if unknown := set(named) - names:
+                raise ConfigError(f"{field}: {', '.join(sorted(unknown))}: must be among {', '.join(sorted(names))}")
         changed = with_settings(run, self.settings)
         corpora = [
-            corpus if self.compose else corpus.model_copy(update={"compose": None})
+            self._of_corpus(corpus)
             for corpus in changed.corpora
             if corpus.split != "train" or corpus.name not in self.without
         ]
         calibrated = [name for name in changed.calibration.corpora if name not in self.without]
         calibration = changed.calibration.model_copy(update={"corpora": calibrated})
         return changed.model_copy(update={"corpora": corpora, "calibration": calibration})
+
+    def _of_corpus(self, corpus: Corpus) -> Corpus:
+        changes: dict[str, Any] = {} if self.compose else {"compose": None}
+        if corpus.split == "train" and corpus.name in self.weights:
+            changes["weights"] = self.weights[corpus.name]
+        return corpus.model_copy(update=changes)
 
 
 class Ablation(Strict):
