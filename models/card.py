@@ -35,6 +35,7 @@ def card(fields: Mapping[str, Any], data: Sequence[Mapping[str, Any]], report: s
         "- News prose in Modern Standard Arabic; dialect, tweets and texts before 1990 were hardly seen.\n"
         f"- At most {fields['windows']['max_tokens']} tokens are read at once; links count as one token ({LINK}).\n"
         "- Stance is about what a sentence says of the target, not about what is true.\n"
+        "- Scores of voice and stance lean to rare answers, as far as their likelihood allows: calibration is above.\n"
         "- Not to be used to judge people, nor as the only ground of a fact-check.",
         *(["## Known weaknesses", weaknesses.strip()] if weaknesses else []),
         "## How it was made",

@@ -10,6 +10,7 @@ import typer
 from typer import Argument, Option
 
 if TYPE_CHECKING:
+    from models.labels import Scheme
     from tools.articles import Article
     from tools.workers import Reply
 
@@ -23,6 +24,9 @@ Inputs = Annotated[list[str], Argument(metavar="INPUT", help="What qawl tag read
 Targets = Annotated[list[str] | None, Option("--target", "-t", help="A claim to take stances on; repeat it for more.")]
 Bundle = Annotated[
     Path | None, Option("--bundle", "-b", envvar="QAWL_BUNDLE", help="Bundle folder; by default the shipped one.")
+]
+Scheming = Annotated[
+    Path | None, Option("--bundle", "-b", envvar="QAWL_BUNDLE", help="Bundle with claim types of its own.")
 ]
 Url = Annotated[str | None, Option(envvar="QAWL_URL", help="Ask this running service instead.")]
 Key = Annotated[str | None, Option(envvar="QAWL_KEY", help="Its key.")]
@@ -85,6 +89,7 @@ def import_(
     export: Annotated[Path, Argument(help="Label Studio's export (JSON).", exists=True, dir_okay=False)],
     output: Annotated[Path, Option("--output", "-o", help="Labelled articles (jsonl), as qawl train reads them.")],
     annotator: Annotated[str | None, Option(help="Only this annotator's labels (email or id).")] = None,
+    bundle: Scheming = None,
 ) -> None:
     """Turn corrected labels into labelled articles for qawl train; exit code 1 if some could not be used."""
     import json
@@ -95,10 +100,11 @@ def import_(
     from training.readers import Problem, Row
 
     corpus = Corpus(name="label-studio", path=str(output), format="canonical", split="train")
+    scheme = _scheme(bundle)
     good, wrong = 0, 0
     with output.open("w", encoding="utf-8") as stream:
         for one in labelled(export, annotator):
-            article = convert(Row(one.place, 0, one.article), corpus, _scheme())
+            article = convert(Row(one.place, 0, one.article), corpus, scheme)
             if isinstance(article, list):
                 wrong += 1
                 for problem in article:
@@ -114,6 +120,7 @@ def import_(
 def config(
     tasks: Annotated[Path | None, Argument(help="What annotate export wrote, for its targets.", dir_okay=False)] = None,
     targets: Annotated[int | None, Option(min=0, max=32, help="Targets of the article that has most.")] = None,
+    bundle: Scheming = None,
 ) -> None:
     """Print the labelling configuration for Label Studio, made from the label scheme.
 
@@ -127,7 +134,7 @@ def config(
         targets = columns_of(tasks)
     elif tasks is not None or targets is None:
         raise ConfigError("annotate config: name the tasks that annotate export wrote, or --targets")
-    sys.stdout.write(labelling(targets))
+    sys.stdout.write(labelling(targets, _scheme(bundle)))
 
 
 @app.command()
@@ -192,10 +199,11 @@ def _tagged(
     return found
 
 
-def _scheme() -> Any:
+def _scheme(bundle: Path | None) -> Scheme:
+    from models.bundle import Bundle
     from models.labels import SCHEME
 
-    return SCHEME
+    return SCHEME if bundle is None else Bundle.load(bundle).scheme
 
 
 def _say(line: str) -> None:

@@ -97,12 +97,12 @@ def test_config_has_a_choice_for_everything_a_prediction_says(tasks: Path) -> No
 
 
 def test_config_of_tasks_has_their_targets(
-    tasks: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tasks: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
     assert command(monkeypatch, "config", tasks) == 0
     assert capsys.readouterr().out == config(2)
-    assert command(monkeypatch, "config", "--targets", "0") == 0
+    assert command(monkeypatch, "config", "--targets", "0", "--bundle", tiny_bundle) == 0
     assert "stance" not in capsys.readouterr().out
     for wrong in ((), (tasks, "--targets", "2"), (tasks.with_name("in.jsonl"),)):
         assert command(monkeypatch, "config", *wrong) == 2
