@@ -43,6 +43,7 @@ contract: $(SERVE)/ready $(DEV)/ready ## schemathesis, 2,000 cases, on the shipp
 	$(DEV)/bin/python -m tests.service.fuzzing models/compact 2000
 
 audit: $(DEV)/ready ## look the locked packages up for known faults, where an advisory service is reachable
+	$(DEV)/bin/python $(PIP) pip-audit
 	PYTHON=$(DEV)/bin/python sh deploy/audit.sh
 
 lock: $(DEV)/ready ## resolve constraints.txt and requirements/*.txt anew
