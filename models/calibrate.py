@@ -49,7 +49,7 @@ class Calibration(BaseModel):
     """A bundle's calibration, fitted on out-of-fold predictions.
 
     `types` holds a sigmoid per claim type and one for `none` (on the logit of "no type holds"); `thresholds` one
-    probability per claim type. `document_margin` is how many expected sentences make an article's stance.
+    probability per claim type. `document_margin` is the sum of probabilities that makes an article's stance (see `document_stance`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -104,16 +104,18 @@ class Calibration(BaseModel):
 def document_stance(sentences: Probabilities, margin: float) -> tuple[str, float, bool]:
     """An article's stance toward one target from its sentences' (N, 4) probabilities.
 
-    The sums of the columns are expected numbers of sentences. A side is taken when its sum reaches `margin`, the
+    Each sentence counts for its own stance alone, by that stance's probability: what is left over for the others
+    adds up over a long article to sides that no sentence takes. A side is taken when its sum reaches `margin`, the
     larger one where both do (`mixed`); else the article discusses the target when the sum of the three related
     stances reaches it; else it is unrelated. The score is the label's share of the related sums (for unrelated,
-    its share of all).
+    its mean over the sentences that have no other stance).
 
     Returns:
         label, score, mixed.
 
     """
-    sums = dict(zip(STANCES, sentences.sum(axis=0), strict=True))
+    own = np.arange(len(STANCES)) == sentences.argmax(axis=1)[:, None]
+    sums = dict(zip(STANCES, (sentences * own).sum(axis=0), strict=True))
     agree, disagree, discuss = (float(sums[s]) for s in (Stance.AGREE, Stance.DISAGREE, Stance.DISCUSS))
     related = agree + disagree + discuss
     if max(agree, disagree) >= margin:
@@ -121,7 +123,8 @@ def document_stance(sentences: Probabilities, margin: float) -> tuple[str, float
         return label, float(sums[label]) / related, min(agree, disagree) >= margin
     if related >= margin:
         return Stance.DISCUSS, discuss / related, False
-    return Stance.UNRELATED, float(sums[Stance.UNRELATED]) / max(len(sentences), 1), False
+    unrelated = own[:, STANCES.index(Stance.UNRELATED)].sum()
+    return Stance.UNRELATED, float(sums[Stance.UNRELATED]) / max(float(unrelated), 1.0), False
 
 
 def none_logit(raw: NDArray[np.float64]) -> NDArray[np.float64]:

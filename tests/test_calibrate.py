@@ -50,7 +50,10 @@ def test_document_stance_needs_its_margin():
     assert score == pytest.approx(2 / 3)
     assert document_stance(np.array([discuss, unrelated]), 1.0) == (Stance.DISCUSS, 1.0, False)
     assert document_stance(np.array([unrelated, unrelated]), 1.0) == (Stance.UNRELATED, 1.0, False)
-    assert document_stance(np.array([0.4 * agree + 0.6 * unrelated]), 1.0)[0] == Stance.UNRELATED
+    unsure = np.array([0.4 * agree + 0.6 * unrelated])
+    assert document_stance(unsure, 0.3) == (Stance.UNRELATED, 0.6, False)
+    many = np.tile(0.2 * agree + 0.2 * disagree + 0.25 * discuss + 0.35 * unrelated, (30, 1))
+    assert document_stance(many, 0.3)[0] == Stance.UNRELATED
 
 
 def predicted_from(rng: np.random.Generator, count: int, temperature: float) -> list[Predicted]:
