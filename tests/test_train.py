@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,6 +20,7 @@ from models.windows import WindowSpec
 from tests.conftest import ROOT
 from tests.tiny import tiny_run
 from training.batching import Collator
+from training.predict import predict
 from training.reads import Reads
 from training.train import Prepared, fit_network, prepare
 
@@ -45,6 +47,17 @@ def weights(network: Network) -> dict[str, torch.Tensor]:
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_network_trained_in_bf16_answers_in_fp32(prepared, tmp_path):
+    optimisation = prepared.run.optimisation.model_copy(update={"precision": "bf16"})
+    run = prepared.run.model_copy(update={"optimisation": optimisation})
+    shorter = Prepared(run, prepared.scheme, prepared.source, prepared.loaded, prepared.train[:4], prepared.dev[:1])
+    network = fit_network(shorter, shorter.train, 1, tmp_path)
+    fresh = Network(shorter.source.build(0.0), HEADS, shorter.source.spec)
+    fresh.load_state_dict(network.state_dict())
+    (trained,), (loaded,) = (predict(one, shorter.dev) for one in (network, fresh))
+    assert np.array_equal(trained.own, loaded.own)
 
 
 def answers(**changes) -> Answers:

@@ -137,7 +137,9 @@ def fit_network(
     trainer = make_trainer(run, network, reads, score or on_dev, folder, seed=seed)
     last = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1])) if resume else []
     trainer.train(resume_from_checkpoint=str(last[-1]) if last else None)
-    return network
+    # The Trainer's forward runs in the precision of the training; what is measured and exported must not.
+    trained: Network = trainer.accelerator.unwrap_model(network, keep_fp32_wrapper=False, keep_torch_compile=False)
+    return trained
 
 
 def readings(prepared: Prepared, articles: Sequence[EncodedArticle], seed: int) -> Reads:
