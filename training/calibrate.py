@@ -149,15 +149,15 @@ def _adjustment(
 ) -> dict[str, float]:
     """The part of each answer's negative log share that gives the best macro-F1 of the arg-max.
 
-    Probabilities lean away from rare answers only as far as their negative log-likelihood stays at or below that of
-    the uncalibrated ones; a head with an answer seen fewer than `MIN_POSITIVES` times is left as it is.
+    It gives back at most half of what the temperature has won in negative log-likelihood; a head with an answer seen
+    fewer than `MIN_POSITIVES` times is left as it is.
     """
     counts = np.bincount(gold, minlength=len(names))
     if counts.min() < MIN_POSITIVES:
         return {}
     rarity = -np.log(counts / counts.sum())
     rarity -= rarity.min()
-    limit = nll(softmax(logits, 1.0), gold)
+    limit = (nll(softmax(logits, 1.0), gold) + nll(softmax(logits, temperature), gold)) / 2
 
     def score(part: float) -> float:
         probabilities = softmax(logits, temperature, part * rarity)
