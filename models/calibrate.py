@@ -49,7 +49,8 @@ class Calibration(BaseModel):
     """A bundle's calibration, fitted on out-of-fold predictions.
 
     `types` holds a sigmoid per claim type and one for `none` (on the logit of "no type holds"); `thresholds` one
-    probability per claim type. `document_margin` is the sum of probabilities that makes an article's stance (see `document_stance`).
+    probability per claim type. `document_margin` is the sum of probabilities that makes an article's stance (see
+    `document_stance`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
