@@ -11,12 +11,11 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from models.errors import ConfigError
-from training.config import Run, read_run
+from training.config import Run, read_run, with_settings
 from training.corpora import Corpus, Name
 from training.predict import cross_fitted_scores, predict
 from training.strict import Strict, read_toml
 from training.train import fit_network, prepare
-from training.tune import with_settings
 
 
 class Variant(Strict):
@@ -50,9 +49,7 @@ class Variant(Strict):
             for corpus in changed.corpora
             if corpus.split != "train" or corpus.name not in self.without
         ]
-        calibrated = [name for name in changed.calibration.corpora if name not in self.without]
-        calibration = changed.calibration.model_copy(update={"corpora": calibrated})
-        return changed.model_copy(update={"corpora": corpora, "calibration": calibration})
+        return changed.model_copy(update={"corpora": corpora})
 
     def _of_corpus(self, corpus: Corpus) -> Corpus:
         changes: dict[str, Any] = {} if self.compose else {"compose": None}

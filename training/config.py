@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from models.errors import ConfigError
 from models.labels import SCHEME, Label, Scheme
 from training.corpora import Corpus, Name, Share
-from training.strict import Strict, read_toml
+from training.strict import Strict, first_problem, read_toml
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -193,3 +195,25 @@ def read_run(path: Path) -> Run:
         ConfigError: names the file, the field, its value and what is allowed.
     """
     return read_toml(path, Run)
+
+
+def with_settings(run: Run, settings: Mapping[str, Any]) -> Run:
+    """The run with some settings changed; `section.setting` names one.
+
+    Raises:
+        ConfigError: there is no such setting, or the value is out of its range.
+
+    """
+    data = run.model_dump()
+    for name, value in settings.items():
+        *sections, last = name.split(".")
+        place: Any = data
+        for section in sections:
+            place = place.get(section) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or last not in place:
+            raise ConfigError(f"{name}: not a setting of a run")
+        place[last] = value
+    try:
+        return Run.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(first_problem(error)) from error

@@ -15,6 +15,7 @@ from models.labels import NONE, STANCES, VOICES, Scheme
 from models.network import Network
 from models.windows import WindowSpec
 from training.calibrate import Predicted, fit
+from training.gold import single, type_set
 from training.metrics import macro_f1, types_macro_f1
 from training.reads import EncodedArticle, whole_readings
 
@@ -63,7 +64,7 @@ def cross_fitted_scores(predicted: Sequence[Predicted], scheme: Scheme) -> dict[
 class _Answers:
     """(gold, guess) of one article's sentences, head by head."""
 
-    types: list[tuple[set[str], set[str]]]
+    types: list[tuple[frozenset[str], set[str]]]
     voice: list[tuple[str, str]]
     stance: list[tuple[str, str]]
 
@@ -74,14 +75,13 @@ def _answers(p: Predicted, calibration: Calibration, scheme: Scheme) -> _Answers
     said = calibration.voice_probabilities(p.own, scheme).argmax(axis=1)
     stood = [calibration.stance_probabilities(logits, scheme).argmax(axis=1) for logits in p.beside]
     for n, sentence in enumerate(p.article.sentences):
-        if sentence.types is not None and all(name in sentence.types for name in scheme.type_ids):
-            gold = {name for name in scheme.type_ids if sentence.types[name]} or {NONE}
-            found.types.append((gold, set(picks[n])))
-        if sentence.voice and len(sentence.voice) == 1:
-            found.voice.append((next(iter(sentence.voice)), VOICES[said[n]]))
+        if types := type_set(sentence, scheme):
+            found.types.append((types, set(picks[n])))
+        if voice := single(sentence.voice):
+            found.voice.append((voice, VOICES[said[n]]))
         for k, allowed in enumerate(sentence.stances):
-            if allowed and len(allowed) == 1:
-                found.stance.append((next(iter(allowed)), STANCES[stood[k][n]]))
+            if stance := single(allowed):
+                found.stance.append((stance, STANCES[stood[k][n]]))
     return found
 
 

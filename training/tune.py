@@ -10,14 +10,13 @@ import optuna
 import tomli_w
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from pydantic import RootModel, ValidationError, model_validator
+from pydantic import RootModel, model_validator
 
 from models.calibrate import Calibration
-from models.errors import ConfigError
 from models.network import Network
-from training.config import Run, read_run
+from training.config import read_run, with_settings
 from training.predict import dev_scores, predict
-from training.strict import Strict, first_problem, read_toml
+from training.strict import Strict, read_toml
 from training.train import Prepared, fit_network, prepare
 
 
@@ -50,28 +49,6 @@ class Range(Strict):
 
 class Space(RootModel[dict[str, Range]]):
     """A search space: `["section.setting"]` tables of a TOML file."""
-
-
-def with_settings(run: Run, settings: Mapping[str, Any]) -> Run:
-    """The run with some settings changed; `section.setting` names one.
-
-    Raises:
-        ConfigError: there is no such setting, or the value is out of its range.
-
-    """
-    data = run.model_dump()
-    for name, value in settings.items():
-        *sections, last = name.split(".")
-        place: Any = data
-        for section in sections:
-            place = place.get(section) if isinstance(place, dict) else None
-        if not isinstance(place, dict) or last not in place:
-            raise ConfigError(f"{name}: not a setting of a run")
-        place[last] = value
-    try:
-        return Run.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(first_problem(error)) from error
 
 
 def tune(config: Path, space: Path, *, trials: int, study: Path | None = None) -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from datetime import date
@@ -19,6 +18,7 @@ from typing import Any
 from models.bundle import SHIPPED, Bundle
 from tests.service.process import TEXT, running
 from tests.soak.load import Outcome, load
+from training.revision import revision
 
 MiB = 1024 * 1024
 FIGURES = Path(__file__).with_name("figures.json")
@@ -46,8 +46,7 @@ def main() -> None:
 def save(name: str, figures: dict[str, Any]) -> None:
     """Keep the figures of one command, with the commit and the day."""
     kept = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    kept[name] = {"commit": commit.stdout.strip(), "day": date.today().isoformat(), **figures}
+    kept[name] = {"commit": revision(), "day": date.today().isoformat(), **figures}
     FIGURES.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
