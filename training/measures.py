@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.labels import NONE, STANCES, VOICES, Scheme
 from training import metrics
 from training.articles import Allowed
 from training.gold import single, type_set
-from training.metrics import Calibration, Counts, Difference, Interval, ThresholdPoint
+from training.metrics import Calibration, Counts, Difference, Floats, Interval, ThresholdPoint
 from training.normal import words
 from training.predictions import Answered, Said
 
@@ -241,33 +242,41 @@ def by_length(answered: Sequence[Answered], scheme: Scheme) -> list[Slice]:
     return sorted(slices(answered, scheme, name), key=lambda part: int(part.name.split("–")[0]))
 
 
+def type_table(answered: Sequence[Answered], scheme: Scheme) -> tuple[Floats, Floats]:
+    """Scores and truth (0 or 1) of every claim type, both of shape (items, types)."""
+    found = items(answered, "types", scheme)
+    scores = np.array([[item.scores.get(name, 0.0) for name in scheme.type_ids] for item in found])
+    truth = np.array([[float(name in item.gold) for name in scheme.type_ids] for item in found])
+    return scores, truth
+
+
+def answer_table(answered: Sequence[Answered], head: str, scheme: Scheme) -> tuple[Floats, NDArray[np.int64]]:
+    """Scores (items, labels) of a single-answer head, and the place (items,) of each gold label."""
+    found, labels = items(answered, head, scheme), labels_of(head, scheme)
+    scores = np.array([[item.scores.get(name, 0.0) for name in labels] for item in found])
+    gold = np.array([labels.index(next(iter(item.gold))) for item in found], dtype=np.int64)
+    return scores, gold
+
+
 def calibration(answered: Sequence[Answered], scheme: Scheme) -> dict[str, Calibration]:
     """How far the scores can be believed: all yes-or-no questions of types together, voice, stance."""
     found: dict[str, Calibration] = {}
-    types = items(answered, "types", scheme)
-    if types:
-        scores = np.array([[item.scores.get(name, 0.0) for name in scheme.type_ids] for item in types])
-        truth = np.array([[float(name in item.gold) for name in scheme.type_ids] for item in types])
+    scores, truth = type_table(answered, scheme)
+    if len(truth):
         found["types"] = metrics.binary_calibration(scores.ravel(), truth.ravel())
-    for head, labels in (("voice", VOICES), ("stance", STANCES)):
-        part = items(answered, head, scheme)
-        if part:
-            table = np.array([[item.scores.get(name, 0.0) for name in labels] for item in part])
-            gold = np.array([labels.index(next(iter(item.gold))) for item in part])
-            found[head] = metrics.softmax_calibration(table, gold)
+    for head in ("voice", "stance"):
+        scores, gold = answer_table(answered, head, scheme)
+        if len(gold):
+            found[head] = metrics.softmax_calibration(scores, gold)
     return found
 
 
 def threshold_curves(answered: Sequence[Answered], scheme: Scheme) -> dict[str, tuple[ThresholdPoint, ...]]:
     """Precision, recall and F1 of each type at thresholds from 0.05 to 0.95."""
-    found = items(answered, "types", scheme)
+    scores, truth = type_table(answered, scheme)
     return {
-        name: metrics.threshold_curve(
-            np.array([item.scores.get(name, 0.0) for item in found]),
-            np.array([float(name in item.gold) for item in found]),
-            _THRESHOLDS,
-        )
-        for name in (scheme.type_ids if found else ())
+        name: metrics.threshold_curve(scores[:, k], truth[:, k], _THRESHOLDS)
+        for k, name in enumerate(scheme.type_ids if len(truth) else ())
     }
 
 
