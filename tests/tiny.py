@@ -14,8 +14,8 @@ from models.labels import SCHEME
 from models.network import Network
 from models.text import NORMALISERS
 from training.config import Encoder, Run, Scratch, Windows
-from training.data import load_splits
-from training.encoders import resolve
+from training.data import Loaded, load_splits
+from training.encoders import Source, resolve
 from training.package import Trained, data_table, manifest_fields, write_network
 from training.train import texts_of
 
@@ -51,16 +51,18 @@ def write_tiny(target: Path, *, pooling: str, token_types: int, max_tokens: int)
         # Untrained heads answer nearly alike everywhere; larger weights make every mix-up visible.
         for head in (network.tags, network.pair, network.types, network.primary, network.voice, network.stance):
             head.weight.mul_(8)
+    return save_uncalibrated(target, run, source, loaded, network)
+
+
+def save_uncalibrated(target: Path, run: Run, source: Source, loaded: list[Loaded], network: Network) -> Path:
+    """The bundle of a network that nothing was fitted or measured on."""
     trained = Trained(network, Calibration.neutral(SCHEME), [], {"mean": 0.0}, 7, {})
     fields = manifest_fields(run, source, loaded, trained)
+    texts = {"report.json": "{}\n", "README.md": card(fields, data_table(loaded)), "LICENSE": "-\n"}
 
     def write(folder: Path) -> None:
         write_network(network, source, folder)
-        for name, text in {
-            "report.json": "{}\n",
-            "README.md": card(fields, data_table(loaded)),
-            "LICENSE": "-\n",
-        }.items():
+        for name, text in texts.items():
             (folder / name).write_text(text, encoding="utf-8")
 
     return bundles.save(target, fields, write).path

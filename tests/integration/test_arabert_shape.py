@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models import bundle as bundles
 from models.bundle import ONNX, Bundle
-from models.calibrate import Calibration
 from models.engines import Heads
 from models.labels import SCHEME
 from models.network import Answers, Network, head_losses
@@ -20,9 +18,9 @@ from models.tags import Document
 from service.build import build
 from tests.service.process import TEXT, environment, running
 from tests.test_arabert import config_for, save_checkpoint
+from tests.tiny import save_uncalibrated
 from training.batching import Collator
 from training.config import read_run
-from training.package import Trained, manifest_fields, write_network
 from training.train import Prepared, prepare, readings
 
 WINDOWS = 32
@@ -61,15 +59,8 @@ def losses_and_bundle(prepared: Prepared, tmp_path_factory: pytest.TempPathFacto
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()
-    trained = Trained(network, Calibration.neutral(SCHEME), [], {}, run.seeds[0], {})
-    fields = manifest_fields(run, prepared.source, prepared.loaded, trained)
-
-    def write(folder: Path) -> None:
-        write_network(network, prepared.source, folder)
-        for name, text in {"report.json": "{}\n", "README.md": "-\n", "LICENSE": "-\n"}.items():
-            (folder / name).write_text(text, encoding="utf-8")
-
-    return losses, bundles.save(tmp_path_factory.mktemp("bundle") / "arabert", fields, write).path
+    target = tmp_path_factory.mktemp("bundle") / "arabert"
+    return losses, save_uncalibrated(target, run, prepared.source, prepared.loaded, network)
 
 
 def test_the_loss_on_32_windows_halves(losses_and_bundle):
