@@ -1,7 +1,9 @@
-"""BERT's shape of encoder: its last layer is computed only at the positions that are read."""
+"""BERT's shape of encoder, layer by layer; the last one is computed only at the positions that are read."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,47 +30,93 @@ def attendable(encoder: PreTrainedModel, mask: Tensor | None, dtype: torch.dtype
     return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)
 
 
-def states(
-    encoder: PreTrainedModel,
-    ids: Tensor,
-    mask: Tensor | None,
-    types: Tensor | None,
-    positions: Tensor | None,
-    reads: Tensor,
-) -> Tensor:
-    """Last hidden states (B, Q, hidden) at the positions `reads` (B, Q) of each row, as the whole encoder has them.
-
-    A sentence's vector is that of one token, so in the last layer the other tokens serve as keys and values only:
-    an eighth of the work of a window of six layers is never read.
-    """
+def embed(encoder: PreTrainedModel, ids: Tensor, types: Tensor | None, positions: Tensor | None) -> Tensor:
+    """States (B, L, hidden) before the first layer."""
     parts: Any = encoder
     hidden: Tensor = parts.embeddings(input_ids=ids, token_type_ids=types, position_ids=positions)
-    wide = create_bidirectional_mask(
-        config=encoder.config, inputs_embeds=hidden, attention_mask=attendable(encoder, mask, hidden.dtype)
-    )
-    *lower, last = parts.encoder.layer
-    for layer in lower:
-        hidden = layer(hidden, wide)
-    return _read(last, hidden, mask, reads)
+    return hidden
 
 
-def _read(layer: Any, hidden: Tensor, mask: Tensor | None, reads: Tensor) -> Tensor:
-    own = layer.attention.self
+def below(encoder: PreTrainedModel, hidden: Tensor, mask: Tensor | Sequence[int] | None, layers: int) -> Tensor:
+    """States (B, L, hidden) after the lowest `layers`.
+
+    `mask` is as `Network.forward` takes it, or the lengths of the stretches of one row (B = 1) that see themselves.
+    """
+    parts: Any = encoder
+    return _through(encoder, parts.encoder.layer[:layers], hidden, mask)
+
+
+def above(
+    encoder: PreTrainedModel,
+    hidden: Tensor,
+    mask: Tensor | Sequence[int] | None,
+    layers: int,
+    reads: Tensor,
+    counts: Sequence[int] = (),
+) -> Tensor:
+    """Last states (B, Q, hidden) at the positions `reads` (B, Q) of each row, given those after `layers` layers.
+
+    A sentence's vector is that of a few tokens, so in the last layer the other tokens serve as keys and values only:
+    an eighth of the work of a window of six layers is never read. `counts` says how many of `reads` belong to each
+    stretch, where `mask` is their lengths.
+    """
+    parts: Any = encoder
+    *lower, last = parts.encoder.layer[layers:]
+    hidden = _through(encoder, lower, hidden, mask)
     read = hidden.gather(1, reads.unsqueeze(-1).expand(-1, -1, hidden.shape[-1]))
+    if mask is None or isinstance(mask, Tensor):
+        return _layer(last, read, hidden, partial(_masked, mask=mask, reads=reads))
+    return _layer(last, read, hidden, partial(_stretches, queries=counts, keys=mask))
+
+
+def _through(encoder: PreTrainedModel, layers: Any, hidden: Tensor, mask: Tensor | Sequence[int] | None) -> Tensor:
+    if mask is None or isinstance(mask, Tensor):
+        attended = attendable(encoder, mask, hidden.dtype)
+        # In the form that the encoder's own attention takes.
+        wide = create_bidirectional_mask(config=encoder.config, inputs_embeds=hidden, attention_mask=attended)
+        for layer in layers:
+            hidden = layer(hidden, wide)
+    else:
+        for layer in layers:
+            hidden = _layer(layer, hidden, hidden, partial(_stretches, queries=mask, keys=mask))
+    return hidden
+
+
+def _layer(layer: Any, read: Tensor, hidden: Tensor, attend: Callable[..., Tensor]) -> Tensor:
+    """States (B, Q, hidden) of the tokens `read`, which attend to `hidden` (B, L, hidden)."""
+    own = layer.attention.self
     query, key, value = (
         part.unflatten(-1, (own.num_attention_heads, -1)).transpose(1, 2)
         for part in (own.query(read), own.key(hidden), own.value(hidden))
     )
-    if mask is not None:
-        # From (B, L), or from rows of (B, 1, L, L), true where a token may attend.
-        mask = mask[:, None, None, :] if mask.ndim == 2 else _rows(mask, reads)
-        mask = mask.to(torch.bool)
-    dropout = own.dropout.p if layer.training else 0.0
-    context = F.scaled_dot_product_attention(query, key, value, mask, dropout)
+    context = attend(query, key, value, dropout=own.dropout.p if layer.training else 0.0)
     attended = layer.attention.output(context.transpose(1, 2).flatten(2), read)
     result: Tensor = layer.output(layer.intermediate(attended), attended)
     return result
 
 
+def _masked(query: Tensor, key: Tensor, value: Tensor, *, mask: Tensor | None, reads: Tensor, dropout: float) -> Tensor:
+    if mask is not None:
+        # From (B, L), or from rows of (B, 1, L, L), true where a token may attend.
+        mask = mask[:, None, None, :] if mask.ndim == 2 else _rows(mask, reads)
+        mask = mask.to(torch.bool)
+    return F.scaled_dot_product_attention(query, key, value, mask, dropout)
+
+
 def _rows(mask: Tensor, reads: Tensor) -> Tensor:
     return mask.gather(2, reads[:, None, :, None].expand(-1, mask.shape[1], -1, mask.shape[-1]))
+
+
+def _stretches(
+    query: Tensor, key: Tensor, value: Tensor, *, queries: Sequence[int], keys: Sequence[int], dropout: float
+) -> Tensor:
+    """Attention of each stretch of one row to itself: no work between stretches, no padding, no mask.
+
+    On a CPU the plain products have the quickest backward pass.
+    """
+    query = query * query.shape[-1] ** -0.5
+    contexts = []
+    for q, k, v in zip(query.split(queries, 2), key.split(keys, 2), value.split(keys, 2), strict=True):
+        shares = torch.softmax(q @ k.transpose(-1, -2), dim=-1)
+        contexts.append(F.dropout(shares, dropout, dropout > 0).to(v.dtype) @ v)
+    return torch.cat(contexts, 2)

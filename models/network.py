@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
 from models import bert
+from models.batch import Stretches
 from models.engines import Heads
 from models.errors import ConfigError
 from models.windows import WindowSpec
@@ -25,6 +27,7 @@ class Network(nn.Module):
 
     def __init__(self, encoder: PreTrainedModel, heads: Heads, spec: WindowSpec, dropout: float = 0.1) -> None:
         super().__init__()
+        check_shared_layers(encoder.config, spec)
         self.encoder, self.layout, self.spec = encoder, heads, spec
         hidden = int(encoder.config.hidden_size)
         self.dropout = nn.Dropout(dropout)
@@ -43,22 +46,67 @@ class Network(nn.Module):
         reads: Tensor,
         ends: Tensor,
         heads: Tensor,
-        mean: Tensor | None = None,
+        pool: Tensor | None = None,
         positions: Tensor | None = None,
+        blocks: Tensor | None = None,
+        stretches: Stretches | None = None,
     ) -> Tensor:
-        """Logits (N, heads.width) of the N scored sentences; the arguments are the fields of `windows.Batch`.
+        """Logits (N, heads.width) of the N scored sentences; the arguments are the fields of `batch.Batch`.
 
         `mask` is None where nothing is padded. It may also be (B, 1, L, L), true where a token may attend, for
-        rows that hold several windows, whose `positions` (B, L) then restart in each.
+        rows that hold several windows. One row of any number of windows may say where they lie by `stretches`
+        instead, if the encoder has BERT's shape.
         """
-        if mean is None and bert.is_bert(self.encoder):
-            read = bert.states(self.encoder, ids, mask, types, positions, reads).flatten(0, 1)
-            return self.read(read[ends], read[ends], read[heads])
+        if stretches is not None:
+            states = self.below(ids, stretches.blocks, types, positions)
+            return self.above(states, stretches.windows, types, reads, ends, heads, pool, stretches.reads)
+        if bert.is_bert(self.encoder):
+            apart = None if blocks is None else (blocks[:, :, None] == blocks[:, None, :]).unsqueeze(1)
+            states = self.below(ids, apart, types, positions)
+            return self.above(states, mask, types, reads, ends, heads, pool)
         hidden = self.states(ids, mask, types, positions)
         read = hidden.gather(1, reads.unsqueeze(-1).expand(-1, -1, hidden.shape[-1])).flatten(0, 1)
-        sentence = read[ends]
-        own = sentence if mean is None else mean.to(hidden.dtype) @ hidden.flatten(0, 1)
-        return self.read(own, sentence, read[heads])
+        return self._answer(read, ends, heads, pool)
+
+    def below(
+        self,
+        ids: Tensor,
+        mask: Tensor | Sequence[int] | None,
+        types: Tensor | None,
+        positions: Tensor | None = None,
+    ) -> Tensor:
+        """States (B, L, hidden) of blocks after the shared layers (the embeddings, where none is shared).
+
+        Rows may hold several blocks, if `mask` (B, 1, L, L) or, for one row, the blocks' lengths keep them apart.
+        """
+        if self.spec.shared_layers and types is not None:
+            # Whether a token stands on both sides is known where they meet.
+            types = types % 2
+        hidden = bert.embed(self.encoder, ids, types, positions)
+        return bert.below(self.encoder, hidden, mask, self.spec.shared_layers)
+
+    def above(
+        self,
+        states: Tensor,
+        mask: Tensor | Sequence[int] | None,
+        types: Tensor | None,
+        reads: Tensor,
+        ends: Tensor,
+        heads: Tensor,
+        pool: Tensor | None = None,
+        counts: Sequence[int] = (),
+    ) -> Tensor:
+        """Logits from what `below` gives of a window's blocks, side by side; arguments as in `forward`."""
+        if self.spec.shared_layers and types is not None and self.spec.token_types == 4:
+            states = states + self.matches()[types]
+        read = bert.above(self.encoder, states, mask, self.spec.shared_layers, reads, counts)
+        return self._answer(read.flatten(0, 1), ends, heads, pool)
+
+    def matches(self) -> Tensor:
+        """(token types, hidden): what is added where the sides meet, for tokens that stand on both."""
+        embeddings: Any = self.encoder.get_submodule("embeddings")
+        table: Tensor = embeddings.token_type_embeddings.weight
+        return torch.cat((torch.zeros_like(table[:2]), table[2:]))
 
     def states(self, ids: Tensor, mask: Tensor | None, types: Tensor | None, positions: Tensor | None) -> Tensor:
         """Last hidden states (B, L, hidden) of every token, from any encoder."""
@@ -71,12 +119,34 @@ class Network(nn.Module):
         hidden: Tensor = self.encoder(**inputs).last_hidden_state
         return hidden
 
+    def _answer(self, read: Tensor, ends: Tensor, heads: Tensor, pool: Tensor | None) -> Tensor:
+        sentence = read[ends]
+        own = sentence if pool is None else pool.to(read.dtype) @ read
+        return self.read(own, sentence, read[heads])
+
     def read(self, own: Tensor, sentence: Tensor, target: Tensor) -> Tensor:
         """Logits (N, heads.width) from (N, hidden) vectors: pooled for types and voice; closing [SEP]s for stance."""
         sentence, target = self.dropout(sentence), self.dropout(target)
         alone = self.dropout(F.gelu(self.tags(self.dropout(own))))
         pair = self.dropout(F.gelu(self.pair(torch.cat((sentence, target, sentence * target), dim=-1))))
         return torch.cat((self.types(alone), self.primary(alone), self.voice(alone), self.stance(pair)), dim=-1)
+
+
+def check_shared_layers(config: PreTrainedConfig, spec: WindowSpec) -> None:
+    """Refuse to share layers that an encoder does not have, or cannot be stopped between.
+
+    Raises:
+        ConfigError: says which, and what is allowed.
+
+    """
+    layers = int(getattr(config, "num_hidden_layers", 0))
+    if spec.shared_layers and config.model_type != "bert":
+        raise ConfigError(
+            f"windows.shared_layers: {spec.shared_layers}: only encoders of BERT's own shape share layers, "
+            f"this one is {config.model_type}; use 0"
+        )
+    if spec.shared_layers >= layers > 0:
+        raise ConfigError(f"windows.shared_layers: {spec.shared_layers}: this encoder has {layers} layers; share fewer")
 
 
 @dataclass(frozen=True, slots=True)

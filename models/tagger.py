@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
@@ -26,10 +27,12 @@ from models.tags import (
     Usage,
     count_stances,
 )
-from models.windows import Ids, Window, encode, truncated, windows
+from models.windows import Ids, Window, beside, encode, truncated, windows
 
 EngineName = Literal["onnx", "torch"]
 Steps = Generator[list[Window], list[Logits], Tags]
+_Asked = dict[str, tuple[Ids, list[Window]]]
+"""Tokens and windows of each target, by its text."""
 
 # How many documents are in flight at once in `Tagger.tag`: enough to fill batches, little memory.
 IN_FLIGHT = 64
@@ -101,23 +104,22 @@ class Tagger:
         prepared = article.prepare(document, self.bundle)
         targets = self._given_targets(document)
         own = windows(prepared.tokens, None, self.bundle.windows, context=document.context)
-        beside = {t.text: self._beside(prepared, document, t) for t in targets}
-        cut = self._truncated(prepared, beside)
+        asked = {t.text: self._beside(prepared, document, t, own) for t in targets}
+        cut = self._truncated(prepared, asked)
         self._check_overflow(document, cut)
-        outputs = yield [*own, *(w for ids, ws in beside.values() for w in ws)]
-        used = [*own, *(w for _, ws in beside.values() for w in ws)]
-        logits = self._gather(own, outputs[: len(own)], len(prepared.tokens))
-        reading = self._read(logits)
-        by_target = self._split(beside, outputs[len(own) :], len(prepared.tokens))
+        used = _together(own, asked)
+        answers = dict(zip(used, (yield used), strict=True))
+        reading = self._read(self._gather(own, answers, len(prepared.tokens)))
+        by_target = self._stances(asked, answers, len(prepared.tokens))
         supplier = None
         if document.default_target and document.targets is None:
             targets, supplier = self._default_target(prepared, reading)
-            beside = {t.text: self._beside(prepared, document, t) for t in targets}
-            cut = self._truncated(prepared, beside)
-            wanted = [w for _, ws in beside.values() for w in ws]
-            if wanted:
-                by_target = self._split(beside, (yield wanted), len(prepared.tokens))
+            asked = {t.text: self._beside(prepared, document, t, own) for t in targets}
+            cut = self._truncated(prepared, asked)
+            if wanted := [w for _, found in asked.values() for w in found if w not in answers]:
+                answers |= dict(zip(wanted, (yield wanted), strict=True))
                 used += wanted
+            by_target = self._stances(asked, answers, len(prepared.tokens))
         stances = [by_target[t.text] for t in targets]
         usage = Usage(prepared.count, sum(w.tokens for w in used), len(used))
         return self._assemble(document, prepared, reading, targets, stances, cut, supplier, usage)
@@ -125,7 +127,9 @@ class Tagger:
     def _given_targets(self, document: Document) -> list[Target]:
         return [Target(i, text, "caller") for i, text in enumerate(document.targets or ())]
 
-    def _beside(self, prepared: Prepared, document: Document, target: Target) -> tuple[Ids, list[Window]]:
+    def _beside(
+        self, prepared: Prepared, document: Document, target: Target, own: Sequence[Window]
+    ) -> tuple[Ids, list[Window]]:
         (ids,) = encode(self.bundle.tokenizer, [self.bundle.normalise(target.text)])
         if len(ids) > self.max_target_tokens:
             if target.source == "caller":
@@ -134,7 +138,7 @@ class Tagger:
                     f"has {len(ids)} tokens, at most {self.max_target_tokens} are allowed",
                 )
             ids = ids[: self.max_target_tokens]
-        return ids, windows(prepared.tokens, ids, self.bundle.windows, context=document.context)
+        return ids, beside(own, prepared.tokens, ids, self.bundle.windows, context=document.context)
 
     def _check_overflow(self, document: Document, cut: list[bool]) -> None:
         if document.on_overflow == "error":
@@ -147,29 +151,25 @@ class Tagger:
                         "shorten it or allow on_overflow: truncate",
                     )
 
-    def _truncated(self, prepared: Prepared, beside: dict[str, tuple[Ids, list[Window]]]) -> list[bool]:
-        longest = max((len(ids) for ids, _ in beside.values()), default=0)
+    def _truncated(self, prepared: Prepared, asked: _Asked) -> list[bool]:
+        longest = max((len(ids) for ids, _ in asked.values()), default=0)
         return truncated(prepared.tokens, longest, self.bundle.windows)[prepared.skip :]
 
-    def _gather(self, asked: Sequence[Window], outputs: Sequence[Logits], count: int) -> Logits:
-        rows = np.empty((count, outputs[0].shape[1]), dtype=np.float32)
-        for window, logits in zip(asked, outputs, strict=True):
-            rows[window.sentences] = logits
+    def _gather(self, asked: Sequence[Window], answers: Mapping[Window, Logits], count: int) -> Logits:
+        rows = np.empty((count, answers[asked[0]].shape[1]), dtype=np.float32)
+        for window in asked:
+            rows[window.sentences] = answers[window]
         if not np.isfinite(rows).all():
             raise ArithmeticError("the network's output is not finite")
         return rows
 
-    def _split(
-        self, beside: dict[str, tuple[Ids, list[Window]]], outputs: Sequence[Logits], count: int
-    ) -> dict[str, Probabilities]:
+    def _stances(self, asked: _Asked, answers: Mapping[Window, Logits], count: int) -> dict[str, Probabilities]:
         """Stance probabilities (sentences, 4) by the text of the target; equal targets share them."""
-        result: dict[str, Probabilities] = {}
-        first = 0
-        for text, (_, asked) in beside.items():
-            rows = self._gather(asked, outputs[first : first + len(asked)], count)
-            result[text] = self.bundle.manifest.calibration.stance_probabilities(rows, self.bundle.scheme)
-            first += len(asked)
-        return result
+        calibration, scheme = self.bundle.manifest.calibration, self.bundle.scheme
+        return {
+            text: calibration.stance_probabilities(self._gather(found, answers, count), scheme)
+            for text, (_, found) in asked.items()
+        }
 
     def _read(self, logits: Logits) -> _Reading:
         calibration, scheme = self.bundle.manifest.calibration, self.bundle.scheme
@@ -263,6 +263,12 @@ class _Reading:
     chosen: list[tuple[str, ...]]
     primary: Probabilities
     voice: Probabilities
+
+
+def _together(own: Sequence[Window], asked: _Asked) -> list[Window]:
+    """Every window once, those of one part of the article side by side: what they share is then still at hand."""
+    rows = zip_longest(own, *(found for _, found in asked.values()))
+    return list(dict.fromkeys(window for row in rows for window in row if window is not None))
 
 
 def _start(bundle: Bundle, engine: EngineName, precision: Precision, threads: int | None) -> Engine:

@@ -4,12 +4,20 @@
 
 The target may be empty (`[CLS] [SEP] s1 …`). Windows of a long article overlap by `overlap` sentences, and each
 sentence is scored in the window where it is farthest from an edge.
+
+Where an encoder shares its lowest layers between targets (DeFormer, Cao et al. 2020), a window beside a target is two
+blocks, which those layers read apart and the others together:
+
+    [CLS] target [SEP] | [CLS] [SEP] s1 [SEP] s2 [SEP] … sn [SEP]
+
+The second is the window beside no target, so it goes through those layers once, whatever the number of targets.
+Positions count anew in each block.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +34,7 @@ class WindowSpec:
 
     `max_tokens` counts special tokens. `token_types` is the number of token types of the encoder: 0 for none,
     2 for BERT's segments, 4 where a token also says whether it stands on both sides (see `token_types`).
+    `shared_layers` is the number of lowest layers that read target and article apart.
     """
 
     cls: int
@@ -36,6 +45,7 @@ class WindowSpec:
     overlap: int = 2
     token_types: int = 2
     pooling: Pooling = "sep"
+    shared_layers: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for bundle.json."""
@@ -43,7 +53,7 @@ class WindowSpec:
 
     def room(self, target_tokens: int) -> int:
         """Tokens left for sentences (each closed by one separator) beside a target."""
-        return self.max_tokens - 2 - target_tokens
+        return self.max_tokens - 2 - (0 if self.shared_layers else target_tokens)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +62,8 @@ class Window:
 
     `ids` (L,) token ids; the first `head` of them are [CLS] target [SEP]. Sentence k of the window holds tokens
     `starts[k]:ends[k]`, the last of which is its closing [SEP]. `scored` are the positions k whose logits are
-    read from this window and `sentences` (same length) the article's sentences that they are.
+    read from this window and `sentences` (same length) the article's sentences that they are. `article` is the
+    window's second block, where it has two.
     """
 
     ids: Ids
@@ -61,6 +72,7 @@ class Window:
     ends: Ids
     scored: Ids
     sentences: Ids
+    article: Window | None = None
 
     @property
     def tokens(self) -> int:
@@ -72,6 +84,11 @@ class Window:
         """Whether it stands beside a target of any tokens."""
         return self.head > 2
 
+    @property
+    def lead(self) -> int:
+        """Tokens before the sentences: [CLS] target [SEP], and the second block's [CLS] [SEP]."""
+        return self.head if self.article is None else self.head + self.article.head
+
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Ids]:
     """Token ids of each normalised text, without special tokens."""
@@ -80,24 +97,24 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Ids]:
 
 
 def token_types(window: Window, spec: WindowSpec) -> Ids:
-    """Token type of each token: 0 up to the first [SEP], 1 after it.
+    """Token type of each token: 0 before the sentences, 1 in them.
 
     With four types, a token that stands on both sides has 2 (in the target) or 3 (in the article): exact
     matches are what a small encoder is slowest to find by attention alone.
     """
     types = np.zeros(window.tokens, dtype=np.int32)
-    types[window.head :] = 1
-    if spec.token_types == 4 and window.head > 2:
+    types[window.lead :] = 1
+    if spec.token_types == 4 and window.beside:
         target, article = window.ids[: window.head], window.ids[window.head :]
-        types[: window.head] += 2 * _shared(target, article, spec)
-        types[window.head :] += 2 * _shared(article, target, spec)
+        types[: window.head] += 2 * _on_both(target, article, spec)
+        types[window.head :] += 2 * _on_both(article, target, spec)
     return types
 
 
-def _shared(ids: Ids, others: Ids, spec: WindowSpec) -> Ids:
+def _on_both(ids: Ids, others: Ids, spec: WindowSpec) -> Ids:
     words = (ids != spec.cls) & (ids != spec.sep)
-    shared: Ids = (words & np.isin(ids, others)).astype(np.int32)
-    return shared
+    both: Ids = (words & np.isin(ids, others)).astype(np.int32)
+    return both
 
 
 def windows(sentences: Sequence[Ids], target: Ids | None, spec: WindowSpec, *, context: bool = True) -> list[Window]:
@@ -106,6 +123,8 @@ def windows(sentences: Sequence[Ids], target: Ids | None, spec: WindowSpec, *, c
     Without `context` each sentence has a window of its own. A sentence that does not fit a window loses its
     tail there; `truncated` says which ones do.
     """
+    if spec.shared_layers and target is not None:
+        return [_joined(target, window, spec) for window in windows(sentences, None, spec, context=context)]
     lead = np.concatenate(([spec.cls], target if target is not None else [], [spec.sep])).astype(np.int32)
     room = spec.max_tokens - len(lead)
     cut = [ids[: room - 1] for ids in sentences]
@@ -116,6 +135,30 @@ def windows(sentences: Sequence[Ids], target: Ids | None, spec: WindowSpec, *, c
         _window(lead, cut, first, last, scored, spec.sep)
         for first, last, scored in lay_out(lengths, room, spec.overlap)
     ]
+
+
+def beside(
+    own: Sequence[Window], sentences: Sequence[Ids], target: Ids, spec: WindowSpec, *, context: bool = True
+) -> list[Window]:
+    """The windows of an article beside a target, given those `own` ones beside none: shared layers read these once."""
+    if spec.shared_layers:
+        return [_joined(target, window, spec) for window in own]
+    return windows(sentences, target, spec, context=context)
+
+
+def _joined(target: Ids, article: Window, spec: WindowSpec) -> Window:
+    """A window of two blocks; with a target of no tokens, the article's own."""
+    if not len(target):
+        return article
+    lead = np.concatenate(([spec.cls], target, [spec.sep])).astype(np.int32)
+    return replace(
+        article,
+        ids=np.concatenate((lead, article.ids)),
+        head=len(lead),
+        starts=article.starts + len(lead),
+        ends=article.ends + len(lead),
+        article=article,
+    )
 
 
 def truncated(sentences: Sequence[Ids], target_tokens: int, spec: WindowSpec) -> list[bool]:
@@ -165,95 +208,3 @@ def _window(lead: Ids, sentences: Sequence[Ids], first: int, last: int, scored: 
         scored=np.arange(scored.start - first, scored.stop - first, dtype=np.int32),
         sentences=np.arange(scored.start, scored.stop, dtype=np.int32),
     )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """Windows padded to one rectangle, with what a network needs to read sentences from it.
-
-    `ids`, `mask`, `types` (B, L) int64. `reads` (B, Q) the positions whose vectors are read: a window's first [SEP]
-    and the closing ones of its scored sentences (0 where a row has fewer). `ends` (N,) flat index (row * Q + place)
-    into them of each scored sentence, in window order; `heads` (N,) that of its window's first [SEP].
-
-    Where the spec pools by mean there is also `mean` (N, B * L) float32, which averages a sentence's tokens, or, as
-    `collate` is asked, `pool` (N, B * Q), which does so over `reads`; they then hold all tokens of the scored
-    sentences of a window without a target. Beside a target only stance is read, which needs no mean: `pool` gives
-    the closing [SEP].
-    """
-
-    ids: NDArray[np.int64]
-    mask: NDArray[np.int64]
-    types: NDArray[np.int64]
-    reads: NDArray[np.int64]
-    ends: NDArray[np.int64]
-    heads: NDArray[np.int64]
-    mean: NDArray[np.float32] | None
-    pool: NDArray[np.float32] | None = None
-
-
-def collate(batch: Sequence[Window], spec: WindowSpec, *, pool: bool = False) -> Batch:
-    """Pad windows to the longest of them; with `pool`, `Batch.pool` in place of `Batch.mean`."""
-    width = max(window.tokens for window in batch)
-    shape = (len(batch), width)
-    ids = np.full(shape, spec.pad, dtype=np.int64)
-    mask = np.zeros(shape, dtype=np.int64)
-    types = np.zeros(shape, dtype=np.int64)
-    for row, window in enumerate(batch):
-        ids[row, : window.tokens] = window.ids
-        mask[row, : window.tokens] = 1
-        if spec.token_types:
-            types[row, : window.tokens] = token_types(window, spec)
-    read = [_every_position(window) if pool and not window.beside else positions_read(window) for window in batch]
-    reads = np.zeros((len(batch), max(map(len, read))), dtype=np.int64)
-    for row, positions in enumerate(read):
-        reads[row, : len(positions)] = positions
-    scored = [len(window.scored) for window in batch]
-    firsts = np.arange(len(batch)) * reads.shape[1]
-    # Positions ascend, so the place of a closing [SEP] among them is found by search.
-    places = [np.searchsorted(p, w.ends[w.scored] - 1) for p, w in zip(read, batch, strict=True)]
-    ends, heads = np.concatenate(places) + np.repeat(firsts, scored), np.repeat(firsts, scored)
-    mean = over_reads = None
-    if pool:
-        over_reads = _pool_matrix(batch, places, reads)
-    elif spec.pooling == "mean":
-        mean = mean_matrix(batch, range(0, len(batch) * width, width), len(batch) * width)
-    return Batch(ids, mask, types, reads, ends.astype(np.int64), heads.astype(np.int64), mean, over_reads)
-
-
-def positions_read(window: Window) -> Ids:
-    """Positions of the tokens whose vectors stand for the target and for each scored sentence."""
-    return np.concatenate(([window.head - 1], window.ends[window.scored] - 1)).astype(np.int32)
-
-
-def _every_position(window: Window) -> Ids:
-    """Those of the first [SEP] and of all tokens of the scored sentences, which stand side by side."""
-    first, last = window.starts[window.scored[0]], window.ends[window.scored[-1]]
-    return np.concatenate(([window.head - 1], np.arange(first, last))).astype(np.int32)
-
-
-def _pool_matrix(
-    batch: Sequence[Window], places: Sequence[NDArray[np.intp]], reads: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """`Batch.pool`; `places` are those of each window's closing [SEP]s in its row of `reads`."""
-    matrix = np.zeros((sum(map(len, places)), reads.size), dtype=np.float32)
-    n = 0
-    for row, (window, closing) in enumerate(zip(batch, places, strict=True)):
-        lengths = window.ends[window.scored] - window.starts[window.scored]
-        for place, length in zip(closing, [1] * len(closing) if window.beside else lengths, strict=True):
-            end = row * reads.shape[1] + place + 1
-            matrix[n, end - length : end] = 1.0 / length
-            n += 1
-    return matrix
-
-
-def mean_matrix(batch: Sequence[Window], firsts: Sequence[int], cells: int) -> NDArray[np.float32]:
-    """(scored sentences, cells): averages the tokens of each; window i begins at cell `firsts[i]` of the batch."""
-    total = sum(len(window.scored) for window in batch)
-    matrix = np.zeros((total, cells), dtype=np.float32)
-    n = 0
-    for first, window in zip(firsts, batch, strict=True):
-        for k in window.scored:
-            start, end = first + window.starts[k], first + window.ends[k]
-            matrix[n, start:end] = 1.0 / (end - start)
-            n += 1
-    return matrix

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 
 import numpy as np
 
-from models.windows import WindowSpec, windows
+from models.windows import WindowSpec, beside, windows
 from tests.bench.measure import interleave, quantiles, ratio, useful_flops
 from tests.bench.mix import articles, mixed
 
@@ -32,13 +33,24 @@ def test_useful_work_of_a_window_counted_by_hand():
     spec = WindowSpec(cls=1, sep=2, pad=0)
     (window,) = windows([np.asarray([5, 6, 7]), np.asarray([8])], None, spec)
     config = {"hidden_size": 4, "intermediate_size": 8, "num_hidden_layers": 2}
-    found = useful_flops(config, [window])
+    found = useful_flops(config, spec, [window])
     # Eight tokens; a layer's four maps of 4 x 4 and two of 4 x 8, and two products of 8 x 8 with 4.
     layer = 8 * 2 * (4 * 16 + 2 * 32) + 2 * 2 * 8 * 8 * 4
     assert window.tokens == 8
     assert found["network"] == 2 * layer
     # In the last layer keys and values of all, the rest at [SEP] of the target and of two sentences.
-    assert found["done"] == layer + 8 * 2 * 2 * 16 + 3 * 2 * (2 * 16 + 2 * 32) + 2 * 2 * 3 * 8 * 4
+    last = 8 * 2 * 2 * 16 + 3 * 2 * (2 * 16 + 2 * 32) + 2 * 2 * 3 * 8 * 4
+    assert found["done"] == layer + last
+    # Where a mean is read, all six tokens of the sentences count as read.
+    pooled = useful_flops(config, replace(spec, pooling="mean"), [window])
+    assert pooled["done"] == layer + 8 * 2 * 2 * 16 + 7 * 2 * (2 * 16 + 2 * 32) + 2 * 2 * 7 * 8 * 4
+    # Beside a target of one word, the shared layer reads its three tokens alone, the last one all eleven.
+    shared = replace(spec, shared_layers=1)
+    (joint,) = beside([window], [], np.asarray([9]), shared)
+    target = 3 * 2 * (4 * 16 + 2 * 32) + 2 * 2 * 3 * 3 * 4
+    assert useful_flops(config, shared, [joint])["done"] == (
+        target + 11 * 2 * 2 * 16 + 3 * 2 * (2 * 16 + 2 * 32) + 2 * 2 * 3 * 11 * 4
+    )
 
 
 def test_rounds_take_turns_and_the_first_is_not_counted():

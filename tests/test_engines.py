@@ -11,13 +11,14 @@ import torch
 from transformers import AutoConfig, AutoModel
 
 from models import bert
+from models.batch import collate, lay
 from models.engines import Heads, answered
 from models.engines.onnx import OnnxEngine
-from models.engines.torch import TorchEngine, to_tensors
-from models.errors import BundleError
+from models.engines.torch import Inputs, TorchEngine, to_tensors
+from models.errors import BundleError, ConfigError
 from models.network import Network, drop_pooler
-from models.windows import Pooling, Window, WindowSpec, collate, windows
-from training.batching import pack
+from models.windows import Pooling, Window, WindowSpec, beside, windows
+from training.batching import first_fit
 from training.export import export_onnx, largest_difference, quantise
 
 SHAPE = {
@@ -31,11 +32,13 @@ SHAPE = {
 }
 
 
-def make_network(kind: str = "bert", *, pooling: Pooling = "sep", token_types: int = 2, **changes: object) -> Network:
+def make_network(
+    kind: str = "bert", *, pooling: Pooling = "sep", token_types: int = 2, shared_layers: int = 0, **changes: object
+) -> Network:
     torch.manual_seed(3)
     sizes = {**SHAPE, "type_vocab_size": max(1, token_types), **changes}
     encoder = drop_pooler(AutoModel.from_config(AutoConfig.for_model(kind, **sizes)))
-    spec = WindowSpec(cls=1, sep=2, pad=0, max_tokens=128, token_types=token_types, pooling=pooling)
+    spec = WindowSpec(1, 2, 0, max_tokens=128, token_types=token_types, pooling=pooling, shared_layers=shared_layers)
     network = Network(encoder, Heads(8), spec, dropout=0.0)
     with torch.no_grad():
         # Larger weights make every mix-up of tokens visible.
@@ -51,9 +54,22 @@ def make_windows(spec: WindowSpec, seed: int = 5) -> list[Window]:
     for count in (1, 4, 12, 2):
         sentences = [rng.integers(3, 400, int(n)).astype(np.int32) for n in rng.integers(0, 40, count)]
         target = rng.integers(3, 400, 6).astype(np.int32)
-        found += windows(sentences, None, spec) + windows(sentences, target, spec)
+        own = windows(sentences, None, spec)
+        found += [*own, *beside(own, sentences, target, spec), *beside(own, sentences, target[:4], spec)]
         found += windows(sentences, target, spec, context=False)
     return found
+
+
+def padded(found: list[Window], spec: WindowSpec) -> Inputs:
+    return to_tensors(collate(found, spec), spec)
+
+
+def packed(found: list[Window], spec: WindowSpec) -> tuple[Inputs, list[int]]:
+    """Packed rows, and for each of their answers the sentence it is of, counted over `found`."""
+    rows = first_fit(found, spec.max_tokens)
+    firsts = np.cumsum([0, *(len(window.scored) for window in found)])
+    order = [int(firsts[i]) + k for row in rows for i in row for k in range(len(found[i].scored))]
+    return to_tensors(lay([[found[i] for i in row] for row in rows], spec), spec), order
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +84,9 @@ def exported(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path
     return path
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_the_last_layer_where_it_is_read_is_the_whole_layer(network, packed, monkeypatch):
+def test_the_last_layer_where_it_is_read_is_the_whole_layer(network, monkeypatch):
     found = make_windows(network.spec)
-    inputs = pack(found, network.spec) if packed else to_tensors(collate(found, network.spec), 2)
+    inputs = padded(found, network.spec)
     with torch.no_grad():
         quick = network(**inputs)
         monkeypatch.setattr(bert, "is_bert", lambda _: False)
@@ -81,8 +96,7 @@ def test_the_last_layer_where_it_is_read_is_the_whole_layer(network, packed, mon
 
 
 def test_its_gradients_are_those_of_the_whole_layer(network, monkeypatch):
-    found = make_windows(network.spec)
-    inputs = to_tensors(collate(found, network.spec), 2)
+    inputs = padded(make_windows(network.spec), network.spec)
 
     def gradients() -> dict[str, torch.Tensor]:
         network.zero_grad()
@@ -100,14 +114,61 @@ def test_its_gradients_are_those_of_the_whole_layer(network, monkeypatch):
 
 @pytest.mark.parametrize("pooling", ["sep", "mean"])
 @pytest.mark.parametrize("kernel", ["sdpa", "eager"])
-def test_packed_rows_answer_as_padded_ones(pooling, kernel):
-    network = make_network(pooling=pooling)
+@pytest.mark.parametrize("shared_layers", [0, 2])
+def test_packed_rows_answer_as_padded_ones(pooling, kernel, shared_layers):
+    network = make_network(pooling=pooling, token_types=4, shared_layers=shared_layers)
     network.encoder.set_attn_implementation(kernel)
     found = make_windows(network.spec)
+    inputs, order = packed(found, network.spec)
     with torch.no_grad():
-        packed = network(**pack(found, network.spec))
-        padded = network(**to_tensors(collate(found, network.spec), 2))
-    assert torch.allclose(packed, padded, atol=1e-5)
+        assert torch.allclose(network(**inputs), network(**padded(found, network.spec))[order], atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["sep", "mean"])
+def test_shared_layers_give_what_the_whole_network_gives(pooling):
+    network = make_network(pooling=pooling, token_types=4, shared_layers=2)
+    found = make_windows(network.spec)
+    with torch.no_grad():
+        whole = network(**padded(found, network.spec)).numpy()
+    apart = np.concatenate(TorchEngine(network, "cpu").run(found))
+    assert np.abs(whole - apart).max() <= 1e-5
+
+
+def test_an_article_goes_through_the_shared_layers_once(monkeypatch):
+    network = make_network(shared_layers=1)
+    sentences = [np.arange(5, 25).astype(np.int32)]
+    own = windows(sentences, None, network.spec)
+    targets = [np.asarray(ids, dtype=np.int32) for ids in ([7, 8], [9], [9], [30, 31, 32])]
+    found = own + [w for t in targets for w in beside(own, sentences, t, network.spec)]
+    read: list[int] = []
+    plain = Network.below
+
+    def counted(self: Network, ids: torch.Tensor, *rest: torch.Tensor | None) -> torch.Tensor:
+        read.extend([ids.shape[1]] * ids.shape[0])
+        return plain(self, ids, *rest)
+
+    monkeypatch.setattr(Network, "below", counted)
+    TorchEngine(network, "cpu").run(found)
+    assert sorted(read) == [3, 4, 5, 23]
+
+
+def test_states_are_kept_for_the_windows_that_come_next(tmp_path):
+    network = make_network(shared_layers=1)
+    export_onnx(network, tmp_path / "model.onnx")
+    found = make_windows(network.spec)
+    engine = OnnxEngine(tmp_path / "model.onnx", network.spec, 1)
+    together = engine.run(found)
+    for window, logits in zip(found, together, strict=True):
+        assert np.abs(engine.run([window])[0] - logits).max() <= 1e-5
+
+
+@pytest.mark.parametrize(
+    ("kind", "shared_layers", "message"),
+    [("bert", 3, "this encoder has 3 layers; share fewer"), ("xlm-roberta", 1, "this one is xlm-roberta; use 0")],
+)
+def test_layers_that_cannot_be_shared_are_one_sentence(kind, shared_layers, message):
+    with pytest.raises(ConfigError, match=rf"windows\.shared_layers: {shared_layers}: .*{message}"):
+        make_network(kind, shared_layers=shared_layers)
 
 
 @pytest.mark.parametrize(
@@ -116,6 +177,8 @@ def test_packed_rows_answer_as_padded_ones(pooling, kernel):
         ("bert", 2, {}),
         ("bert", 4, {"pooling": "mean"}),
         ("bert", 0, {}),
+        ("bert", 2, {"shared_layers": 1}),
+        ("bert", 4, {"shared_layers": 2, "pooling": "mean"}),
         ("xlm-roberta", 0, {"bos_token_id": 1, "eos_token_id": 2}),
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
@@ -150,10 +151,43 @@ def test_the_fast_forward_pass_is_that_of_transformers(sampler: Sampler, stance_
     model = PretrainModel(config.bert(1000), torch.float32).eval()
     with torch.no_grad():
         ours = model.encode(batch, batch.masked)
-        positions = batch.positions.expand_as(batch.ids)
-        theirs = model.encoder(batch.ids, token_type_ids=batch.types, position_ids=positions).last_hidden_state
+        inputs = {"token_type_ids": batch.types, "position_ids": batch.positions}
+        theirs = model.encoder(batch.ids, **inputs).last_hidden_state
     index = batch.masked[:, :, None].expand(-1, -1, theirs.shape[-1])
     torch.testing.assert_close(ours, theirs.gather(1, index), rtol=1e-5, atol=1e-5)
+
+
+def test_shared_layers_read_target_and_article_apart(sampler: Sampler):
+    sampler = copy.copy(sampler)
+    sampler.apart = True
+    stage = Stage(until=1.0, length=96, rows=12, stance_weight=1.0)
+    batch = sampler.draw(stage, 12, torch.Generator().manual_seed(1))
+    config = PretrainConfig.load(CONFIGS / "pretrain-debug.toml").encoder.model_copy(update={"positions": 512})
+    model = PretrainModel(config.bert(1000), torch.float32, shared_layers=1).eval()
+    everything = torch.arange(96)[None].expand_as(batch.ids)
+    lengths = set()
+    with torch.no_grad():
+        ours = model.encode(batch, everything)
+        for row in range(12):
+            assert batch.article is not None
+            cut = int((~batch.article[row]).sum())
+            lengths.add(cut)
+            types = batch.types[row]
+            parts = []
+            for part in (slice(0, cut), slice(cut, 96)):
+                if part.start == part.stop:
+                    continue
+                assert batch.ids[row, part.start] == CLS
+                inputs = {"token_type_ids": types[None, part] % 2, "position_ids": batch.positions[row][None, part]}
+                parts.append(model.encoder(batch.ids[row][None, part], **inputs, output_hidden_states=True))
+            hidden = torch.cat([part.hidden_states[1] for part in parts], dim=1)
+            table = model.encoder.embeddings.token_type_embeddings.weight
+            hidden = hidden + table[types] * (types > 1)[:, None]
+            for layer in model.encoder.encoder.layer[1:]:
+                hidden = layer(hidden)
+            torch.testing.assert_close(ours[row], hidden[0], rtol=1e-5, atol=1e-5)
+    assert 0 in lengths
+    assert len(lengths) > 3
 
 
 def rows(sampler: Sampler, stage: Stage, count: int) -> Iterator[tuple[list[int], list[list[int]], list[list[bool]]]]:
@@ -219,7 +253,7 @@ def test_token_types_tell_segments_and_shared_words(sampler: Sampler):
 
 def test_short_rows_train_every_position(sampler: Sampler):
     stage = Stage(until=1.0, length=64, rows=1)
-    firsts = [int(sampler.draw(stage, 1, torch.Generator().manual_seed(i)).positions[0]) for i in range(60)]
+    firsts = [int(sampler.draw(stage, 1, torch.Generator().manual_seed(i)).positions[0, 0]) for i in range(60)]
     assert firsts.count(0) > 15
     assert max(firsts) > 300
     assert max(firsts) + 64 <= 512
@@ -284,6 +318,23 @@ def test_a_spent_budget_is_not_exceeded(encoder: Path, write_config: Callable[..
     assert log_of(again, "train")[-1]["step"] == 24
 
 
+def test_a_run_may_start_from_an_earlier_encoder(encoder: Path, write_config: Callable[..., Path]):
+    path = write_config("second", minutes=0.01, changes=[("layers = 2", f'layers = 2\nstart = "{encoder}"')])
+    second = pretrain(path, clock=Ticks())
+    one, two = (load_file(folder / "model.safetensors") for folder in (encoder, second))
+    # One update, at the rate of 0 that a run begins with.
+    assert log_of(second, "held-out")[-1]["step"] == 1
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_an_earlier_encoder_of_another_shape_is_refused(encoder: Path, write_config: Callable[..., Path]):
+    changes = [("layers = 2", f'layers = 3\nstart = "{encoder}"')]
+    with pytest.raises(ConfigError, match=r"encoder\.start: .*: no encoder of this run's shape \(lacks encoder\."):
+        pretrain(write_config("deeper", changes=changes), clock=Ticks())
+    with pytest.raises(ConfigError, match=r"encoder\.start: .*nowhere: no encoder of this run's shape"):
+        pretrain(write_config("lost", changes=[("layers = 2", 'layers = 2\nstart = "nowhere"')]), clock=Ticks())
+
+
 def test_a_damaged_checkpoint_is_one_clear_error(encoder: Path, write_config: Callable[..., Path]):
     path = write_config("damaged", minutes=0.1)
     folder = pretrain(path, clock=Ticks()).parent
@@ -298,6 +349,7 @@ def test_a_damaged_checkpoint_is_one_clear_error(encoder: Path, write_config: Ca
         (("hidden = 32", "hidden = 33"), "encoder.hidden: 33: must be a multiple of encoder.heads"),
         (("layers = 2", "layers = 2\ndepth = 3"), "encoder.depth: 3: Extra inputs are not permitted"),
         (("until = 0.5", "until = 1.0"), "stages.until"),
+        (("layers = 2", "layers = 2\nshared_layers = 2"), "encoder.shared_layers: 2: must be less than encoder.layers"),
         (("length = 96", "length = 128"), "stages.length: 128: must be at most encoder.positions"),
         (("rate = 1e-2", 'rate = "1e-2"'), "schedule.rate: '1e-2': Input should be a valid number"),
         (("rate = 1e-2", "rate = 1e-2\nrise = 0.9"), "must be at most 1"),

@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.batch import collate, lay
 from models.engines import batches
-from models.windows import WindowSpec, collate, lay_out, token_types, truncated, windows
+from models.windows import WindowSpec, beside, lay_out, token_types, truncated, windows
 
 SPEC = WindowSpec(cls=1, sep=2, pad=0, max_tokens=32, max_target_tokens=8)
+
+SHARED = WindowSpec(cls=1, sep=2, pad=0, max_tokens=32, max_target_tokens=8, token_types=4, shared_layers=1)
 
 sentences = st.lists(
     st.lists(st.integers(3, 99), max_size=45).map(lambda ids: np.asarray(ids, dtype=np.int32)), min_size=1, max_size=30
@@ -65,43 +68,76 @@ def test_token_types_mark_sides_and_matches():
     assert list(token_types(window, marked)) == [0, 2, 0, 0, 1, 3, 1, 1, 1]
 
 
+def test_shared_layers_lay_a_target_before_the_window_beside_none():
+    own = windows([np.asarray([5, 6]), np.asarray([7])], None, SHARED)
+    (window,) = beside(own, [], np.asarray([6, 9]), SHARED)
+    assert window.article is own[0]
+    assert list(window.ids) == [1, 6, 9, 2, 1, 2, 5, 6, 2, 7, 2]
+    assert list(token_types(window, SHARED)) == [0, 2, 0, 0, 0, 0, 1, 3, 1, 1, 1]
+    assert (window.head, window.lead) == (4, 6)
+    assert list(window.ends) == [9, 11]
+    batch = collate([*own, window], SHARED)
+    assert batch.positions is not None
+    assert batch.blocks is not None
+    assert list(batch.positions[1]) == [0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6]
+    assert list(batch.blocks[1]) == [2] * 4 + [3] * 7
+    assert list(batch.blocks[0]) == [2] * 7 + [0] * 4
+    # Toward a target of no words nothing is said that the article's own window does not say.
+    assert beside(own, [], np.asarray([], dtype=np.int32), SHARED) == own
+
+
+@given(sentences, targets, st.booleans())
+def test_shared_layers_read_the_same_article_whatever_the_target(found, target, context):
+    own = windows(found, None, SHARED, context=context)
+    whole = windows(found, target, SHARED, context=context)
+    for article, window in zip(own, whole, strict=True):
+        assert list(window.ids[window.tokens - article.tokens :]) == list(article.ids)
+        assert list(window.sentences) == list(article.sentences)
+    assert truncated(found, 0 if target is None else len(target), SHARED) == truncated(found, 0, SHARED)
+
+
 def test_collate_points_at_each_sentence():
     found = windows([np.asarray([5, 6]), np.asarray([7])], None, SPEC) + windows([np.asarray([8])], None, SPEC)
-    batch = collate(found, WindowSpec(cls=1, sep=2, pad=0, pooling="mean"))
+    batch = collate(found, SPEC)
     read = batch.reads.reshape(-1)
+    # Read from a row of the batch, so that its place alone is not enough.
+    rows = np.repeat([0, 1], batch.reads.shape[1])
     assert list(read[batch.ends]) == [4, 6, 3]
+    assert list(rows[batch.ends]) == [0, 0, 1]
     assert list(read[batch.heads]) == [1, 1, 1]
     assert list(batch.ids[[0, 0, 1], read[batch.ends]]) == [2, 2, 2]
     assert list(batch.mask.sum(axis=1)) == [w.tokens for w in found]
-    assert batch.mean is not None
-    assert batch.mean @ np.arange(batch.ids.size) == pytest.approx([3.0, 5.5, 9.5])
+    assert batch.pool is None
 
 
-@given(st.lists(st.tuples(sentences, targets), min_size=1, max_size=3))
-def test_a_pool_over_what_is_read_is_the_mean(articles):
-    found = [w for article, target in articles for w in windows(article, target, SPEC)]
-    spec = WindowSpec(cls=1, sep=2, pad=0, pooling="mean")
-    whole, narrow = collate(found, spec), collate(found, spec, pool=True)
-    assert whole.mean is not None
-    assert narrow.pool is not None
-    assert narrow.mean is None
+@given(st.lists(st.tuples(sentences, targets), min_size=1, max_size=3), st.sampled_from([0, 1]), st.booleans())
+def test_a_pool_averages_the_tokens_of_each_sentence(articles, shared, together):
+    spec = WindowSpec(cls=1, sep=2, pad=0, max_tokens=32, pooling="mean", shared_layers=shared)
+    found = [w for article, target in articles for w in windows(article, target, spec)]
+    batch = lay([found], spec) if together else collate(found, spec)
+    assert batch.pool is not None
     # A state that no two cells share.
-    cells = np.arange(whole.ids.size, dtype=np.float64).reshape(whole.ids.shape)
-    read = np.take_along_axis(cells, narrow.reads, axis=1).reshape(-1)
-    plain = np.take_along_axis(cells, whole.reads, axis=1).reshape(-1)
-    assert list(read[narrow.ends]) == list(plain[whole.ends])
-    assert list(read[narrow.heads]) == list(plain[whole.heads])
-    own = np.repeat([not w.beside for w in found], [len(w.scored) for w in found])
-    mean, pool = whole.mean @ cells.reshape(-1), narrow.pool @ read
-    assert pool[own] == pytest.approx(mean[own], rel=1e-5)
-    # Beside a target, the closing [SEP] alone.
-    assert list(pool[~own]) == list(plain[whole.ends][~own])
+    cells = np.arange(batch.ids.size, dtype=np.float64).reshape(batch.ids.shape)
+    read = np.take_along_axis(cells, batch.reads, axis=1).reshape(-1)
+    sizes = np.cumsum([0, *(w.tokens for w in found)])
+    firsts = sizes[:-1] if together else np.arange(len(found)) * batch.ids.shape[1]
+    n = 0
+    for window, first in zip(found, firsts, strict=True):
+        for k in window.scored:
+            start, end = first + window.starts[k], first + window.ends[k]
+            assert read[batch.ends[n]] == end - 1
+            assert read[batch.heads[n]] == first + window.head - 1
+            # Beside a target, the closing [SEP] alone.
+            expected = end - 1 if window.beside else np.mean(np.arange(start, end))
+            assert batch.pool[n] @ read == pytest.approx(expected, rel=1e-5)
+            n += 1
+    assert n == len(batch.ends)
 
 
 @given(st.lists(st.integers(1, 512), max_size=60), st.integers(1, 4096))
 def test_batches_keep_to_the_budget_and_the_slack(lengths, budget):
     found = [windows([np.full(n, 5, np.int32)], None, WindowSpec(1, 2, 0, max_tokens=600))[0] for n in lengths]
-    groups = batches(found, budget)
+    groups = batches(found, budget, 0.05)
     assert sorted(i for group in groups for i in group) == list(range(len(found)))
     for group in groups:
         sizes = [found[i].tokens for i in group]

@@ -2,40 +2,49 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.engines.torch import to_tensors
+from models.batch import lay, stretches
+from models.engines.torch import Inputs, to_tensors
 from models.labels import STANCES, VOICES
 from models.network import Answers
-from models.windows import Window, WindowSpec, collate, mean_matrix, positions_read, token_types
+from models.windows import Window, WindowSpec
 from training.articles import Allowed
 from training.reads import Reading
-
-Inputs = dict[str, Tensor | None]
 
 
 class Collator:
     """Turns readings into the network's inputs and what is known of their sentences.
 
-    With `packing`, several windows share a row of at most `spec.max_tokens` tokens: attention stays inside each
-    window and positions restart, so the result equals the padded batch without its padding.
+    With `packing`, windows share rows: attention stays inside each window and positions restart, so the result
+    equals the padded batch without its padding. On a GPU rows of at most `spec.max_tokens` tokens have a mask that
+    keeps their windows apart. On a CPU, where the products that such a mask throws away cost more than they save,
+    all windows stand in `one_row`, which the network takes from encoders of BERT's shape.
     """
 
-    def __init__(self, spec: WindowSpec, types: Sequence[str], partial: float, *, packing: bool) -> None:
-        self._spec, self._types, self._partial, self._packing = spec, tuple(types), partial, packing
+    def __init__(
+        self, spec: WindowSpec, types: Sequence[str], partial: float, *, packing: bool, one_row: bool = False
+    ) -> None:
+        self._spec, self._types, self._partial = spec, tuple(types), partial
+        self._packing, self._one_row = packing, one_row
 
     def __call__(self, readings: Sequence[Reading]) -> dict[str, Inputs | dict[str, Tensor]]:
         """{"inputs": arguments of `Network.forward`, "answers": fields of `Answers`}."""
-        found = [reading.window for reading in readings]
+        rows = [[i] for i in range(len(readings))]
         if self._packing:
-            inputs = pack(found, self._spec)
-        else:
-            inputs = to_tensors(collate(found, self._spec), self._spec.token_types)
-        answers = self._answers(readings)
+            room = sys.maxsize if self._one_row else self._spec.max_tokens
+            rows = first_fit([reading.window for reading in readings], room)
+        found = [[readings[i].window for i in row] for row in rows]
+        inputs: dict[str, Any] = to_tensors(lay(found, self._spec), self._spec)
+        if self._packing and self._one_row:
+            inputs |= {"mask": None, "blocks": None, "stretches": stretches(found[0], self._spec)}
+        answers = self._answers([readings[i] for row in rows for i in row])
         return {"inputs": inputs, "answers": {name: getattr(answers, name) for name in Answers.__slots__}}
 
     def _answers(self, readings: Sequence[Reading]) -> Answers:
@@ -70,49 +79,11 @@ class Collator:
         return torch.from_numpy(allowed), torch.from_numpy(weight)
 
 
-def pack(found: Sequence[Window], spec: WindowSpec) -> Inputs:
-    """Windows laid into as few rows as first-fit-decreasing finds, with a mask that keeps them apart."""
-    rows = _first_fit(found, spec.max_tokens)
-    width = max(sum(found[i].tokens for i in members) for members in rows)
-    ids = np.full((len(rows), width), spec.pad, dtype=np.int64)
-    types, positions = np.zeros_like(ids), np.zeros_like(ids)
-    owner = np.full((len(rows), width), -1, dtype=np.int64)
-    read: list[list[int]] = [[] for _ in rows]
-    # Where the positions read from a window begin among those of its row.
-    places = np.zeros(len(found), dtype=np.int64)
-    firsts = [0] * len(found)
-    for r, members in enumerate(rows):
-        at = 0
-        for i in members:
-            window = found[i]
-            here = slice(at, at + window.tokens)
-            ids[r, here], positions[r, here], owner[r, here] = window.ids, np.arange(window.tokens), i
-            if spec.token_types:
-                types[r, here] = token_types(window, spec)
-            places[i], firsts[i] = len(read[r]), r * width + at
-            read[r] += [at + int(position) for position in positions_read(window)]
-            at += window.tokens
-    same = torch.from_numpy(owner[:, :, None] == owner[:, None, :]).unsqueeze(1)
-    reads = np.zeros((len(rows), max(map(len, read))), dtype=np.int64)
-    for r, members in enumerate(rows):
-        reads[r, : len(read[r])] = read[r]
-        places[members] += r * reads.shape[1]
-    heads = np.repeat(places, [len(window.scored) for window in found])
-    ends = np.concatenate([places[i] + 1 + np.arange(len(window.scored)) for i, window in enumerate(found)])
-    return {
-        "ids": torch.from_numpy(ids),
-        "mask": same,
-        "types": torch.from_numpy(types) if spec.token_types else None,
-        "reads": torch.from_numpy(reads),
-        "ends": torch.from_numpy(ends),
-        "heads": torch.from_numpy(heads),
-        "mean": torch.from_numpy(mean_matrix(found, firsts, ids.size)) if spec.pooling == "mean" else None,
-        "positions": torch.from_numpy(positions),
-    }
+def first_fit(found: Sequence[Window], room: int) -> list[list[int]]:
+    """Which windows share a row of `room` tokens: the longest first, each in the first row that has room.
 
-
-def _first_fit(found: Sequence[Window], room: int) -> list[list[int]]:
-    """Which windows share a row of `room` tokens: the longest first, each in the first row that has room."""
+    A longer window has a row of its own.
+    """
     rows: list[list[int]] = []
     used: list[int] = []
     for i in sorted(range(len(found)), key=lambda i: -found[i].tokens):

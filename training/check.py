@@ -198,7 +198,8 @@ def _windows(articles: Sequence[LabelledArticle], spec: Windows, lengths: _Lengt
         tokens = [next(sizes) + 1 for _ in article.sentences]
         own += _fit(tokens, spec.max_tokens - 2, spec.overlap)
         for _ in article.targets:
-            room = spec.max_tokens - 2 - min(next(targets), spec.max_target_tokens)
+            target = min(next(targets), spec.max_target_tokens)
+            room = spec.max_tokens - 2 - (0 if spec.shared_layers else target)
             beside += _fit(tokens, room, spec.overlap)
     return own, beside
 

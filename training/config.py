@@ -52,12 +52,17 @@ class Encoder(Strict):
 
 
 class Windows(Strict):
-    """How articles are packed for the encoder (see models/windows.py)."""
+    """How articles are packed for the encoder (see models/windows.py).
+
+    With `shared_layers`, the encoder's lowest ones read an article once for all its targets: quicker with several,
+    and the encoder should have been pretrained so.
+    """
 
     max_tokens: Annotated[int, Field(ge=16)] = 512
     max_target_tokens: Count = 96
     overlap: Annotated[int, Field(ge=0)] = 2
     pooling: Literal["sep", "mean"] = "sep"
+    shared_layers: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -89,7 +89,8 @@ class Corpus(Strict):
     `{split: [ids]}`, only the articles listed under it are taken. Articles are kept by id prefix with
     `keep`, left out with `drop`, and weighed by `weight` times the weight of the longest matching prefix in
     `weights`. Rows of the pairs and sentences formats whose label is in `skip` are left out on purpose and
-    counted. `drop_shared` leaves out training articles that also stand in another split, instead of
+    counted. `texts` are the files that hold the texts of canonical articles whose labels lie apart (see
+    training/standoff.py). `drop_shared` leaves out training articles that also stand in another split, instead of
     refusing the run. `quoted` says whether csv and tsv fields may stand in quotation marks. `licence` and
     `url` are for the model card.
     """
@@ -102,6 +103,7 @@ class Corpus(Strict):
     hub_split: Name | None = None
     split: Name = "train"
     splits: Name | None = None
+    texts: Name | list[Name] | None = None
     format: Format
     fields: Fields = Fields()
     labels: dict[str, Answers] = {}
@@ -126,6 +128,8 @@ class Corpus(Strict):
             raise ValueError(f"corpus {self.name}: labels: the sentences format needs a label map")
         if self.format == "canonical" and (self.labels or self.fields != Fields()):
             raise ValueError(f"corpus {self.name}: fields, labels: canonical articles have their own")
+        if self.texts and (self.format != "canonical" or self.hub):
+            raise ValueError(f"corpus {self.name}: texts: only go with canonical articles of a path")
         if self.compose and self.format != "pairs":
             raise ValueError(f"corpus {self.name}: compose: only the pairs format can be composed")
         return self

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from models.errors import DataError
 from models.labels import SCHEME, Scheme
-from training import canonical, compose, formats
+from training import canonical, compose, formats, standoff
 from training.articles import LabelledArticle
 from training.corpora import Answers, Compose, Corpus, Fields
 from training.normal import key
-from training.readers import Problem, Row, read
+from training.readers import Problem, Row, read, texts
 
 ARTICLES, SPLITS = "articles.jsonl", "splits.json"
 
@@ -147,12 +147,25 @@ def _name(path: Path) -> str:
 
 
 def _rows(corpus: Corpus, root: Path, loaded: Loaded) -> Iterator[Row]:
-    for item in read(corpus, root):
+    for item in _read(corpus, root):
         loaded.rows += 1
         if isinstance(item, Problem):
             loaded.problems.append(item)
         else:
             yield item
+
+
+def _read(corpus: Corpus, root: Path) -> Iterator[Row | Problem]:
+    if not corpus.texts:
+        yield from read(corpus, root)
+        return
+    rows = []
+    for item in read(corpus, root):
+        if isinstance(item, Problem):
+            yield item
+        else:
+            rows.append(item)
+    yield from standoff.join(rows, texts(corpus, root))
 
 
 def _canonical(rows: Iterator[Row], loaded: Loaded, scheme: Scheme) -> list[LabelledArticle]:

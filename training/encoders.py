@@ -134,6 +134,7 @@ def _spec(windows: Windows, ids: tuple[int, int, int], token_types: int) -> Wind
         overlap=windows.overlap,
         token_types=token_types,
         pooling=windows.pooling,
+        shared_layers=windows.shared_layers,
     )
 
 

@@ -13,10 +13,11 @@ import onnx
 import torch
 
 from models import bert
+from models.batch import collate
 from models.engines import Engine, answered
 from models.engines.torch import to_tensors
 from models.network import Network
-from models.windows import Window, collate
+from models.windows import Window
 from training.graph import bert_graph
 
 TOLERANCE = 1e-4
@@ -26,7 +27,7 @@ TOLERANCE = 1e-4
 def export_onnx(network: Network, path: Path) -> None:
     """Write the network as an fp32 ONNX graph with free batch, length and sentence counts.
 
-    Inputs are the fields of `windows.Batch` that the network reads, output is `logits`.
+    Inputs are the fields of `batch.Batch` that the network reads, output is `logits`.
     """
     network = network.eval().cpu()
     config = network.encoder.config
@@ -39,7 +40,7 @@ def export_onnx(network: Network, path: Path) -> None:
 def _trace(network: Network, path: Path) -> None:
     """Any network, by torch's own exporter."""
     spec = network.spec
-    example = to_tensors(collate([_window(spec.cls, spec.sep, n) for n in (3, 4)], spec), spec.token_types)
+    example = to_tensors(collate([_window(spec.cls, spec.sep, n) for n in (3, 4)], spec), spec)
     inputs = {name: value for name, value in example.items() if value is not None}
     batch, length, rows = torch.export.Dim("batch"), torch.export.Dim("length"), torch.export.Dim("rows")
     shapes = {
@@ -49,7 +50,7 @@ def _trace(network: Network, path: Path) -> None:
         "reads": {0: batch, 1: torch.export.Dim("places")},
         "ends": {0: rows},
         "heads": {0: rows},
-        "mean": {0: rows, 1: torch.export.Dim("cells")},
+        "pool": {0: rows, 1: torch.export.Dim("cells")},
     }
     with _quiet("torch.onnx", "onnxscript", "onnx_ir"), torch.no_grad():
         torch.onnx.export(

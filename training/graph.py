@@ -9,6 +9,7 @@ stay in the cache.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,34 +22,77 @@ from models.network import Network
 
 MICROSOFT = "com.microsoft"
 OPSET = 20
-INPUTS = ("ids", "types", "reads", "ends", "heads")
 
 
 def bert_graph(network: Network) -> onnx.ModelProto:
-    """The network as a graph; inputs are the fields of `windows.Batch` in `INPUTS`, output is `logits`.
+    """The network as a graph; inputs are the fields of `batch.Batch`, output is `logits`.
 
     Its encoder must have BERT's shape (`models.bert.is_bert`), and GELU between the layers' halves. States are rows
     of one matrix, (batch * length, hidden).
+
+    Where layers are shared, the graph has two steps, of which a run computes the one whose output it asks for:
+    `shared` (batch, length, hidden) from `ids` and `types`, and `logits` from `states`, those of a window's blocks
+    side by side, and `sides`, the window's token types.
     """
     graph = _Graph()
     encoder: Any = network.encoder
-    size = int(encoder.config.hidden_size)
+    size, shared = int(encoder.config.hidden_size), network.spec.shared_layers
     graph.constant("rows", [-1, size])
     graph.constant("size", [size])
-    *lower, last = encoder.encoder.layer
+    layers = list(encoder.encoder.layer)
     whole = graph.op("Concat", graph.op("Shape", "ids"), "size", axis=0)
     hidden = graph.op("Reshape", _embeddings(graph, network), "rows")
-    for i, layer in enumerate(lower):
-        hidden = _layer(graph, f"layer{i}.", layer, (hidden, whole), (hidden, whole))
+    hidden = _layers(graph, layers[:shared], 0, hidden, whole)
+    if shared:
+        graph.output("shared", graph.op("Reshape", hidden, whole), ["batch", "length", size])
+        hidden, whole = _joined(graph, network)
+    hidden = _layers(graph, layers[shared:-1], shared, hidden, whole)
     # The last layer is computed where it is read; the other tokens are keys and values only.
     places = graph.op("Unsqueeze", "reads", graph.constant("last_axis", [-1]))
     few = graph.op("GatherND", graph.op("Reshape", hidden, whole), places, batch_dims=1)
     some = graph.op("Concat", graph.op("Shape", "reads"), "size", axis=0)
-    read = _layer(graph, "last.", last, (hidden, whole), (graph.op("Reshape", few, "rows"), some))
+    read = _layer(graph, "last.", layers[-1], (hidden, whole), (graph.op("Reshape", few, "rows"), some))
     sentence = graph.op("Gather", read, "ends")
     own = graph.op("MatMul", "pool", read) if network.spec.pooling == "mean" else sentence
     logits = _heads(graph, network, own, sentence, graph.op("Gather", read, "heads"))
-    return graph.model(logits, network)
+    graph.output("logits", logits, ["rows", network.layout.width])
+    return graph.model(_inputs(network))
+
+
+def _inputs(network: Network) -> list[onnx.ValueInfoProto]:
+    spec, size = network.spec, int(network.encoder.config.hidden_size)
+    square, floats = ["batch", "length"], TensorProto.FLOAT
+    found: dict[str, tuple[int, list[Any]]] = {"ids": (TensorProto.INT64, square)}
+    if spec.token_types:
+        found["types"] = (TensorProto.INT64, square)
+    if spec.shared_layers:
+        found["states"] = (floats, ["windows", "tokens", size])
+        if spec.token_types == 4:
+            found["sides"] = (TensorProto.INT64, ["windows", "tokens"])
+    windows = "windows" if spec.shared_layers else "batch"
+    found["reads"] = (TensorProto.INT64, [windows, "places"])
+    found |= {name: (TensorProto.INT64, ["rows"]) for name in ("ends", "heads")}
+    if spec.pooling == "mean":
+        found["pool"] = (floats, ["rows", "cells"])
+    return [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in found.items()]
+
+
+def _joined(graph: _Graph, network: Network) -> _States:
+    """The states of windows whose blocks stand side by side, as rows, and their shape."""
+    hidden = "states"
+    if network.spec.token_types == 4:
+        hidden = graph.op("Add", hidden, graph.op("Gather", graph.constant("matches", network.matches()), "sides"))
+    return graph.op("Reshape", hidden, "rows"), graph.op("Shape", "states")
+
+
+def _layers(graph: _Graph, layers: Sequence[Any], first: int, hidden: str, shape: str) -> str:
+    for number, layer in enumerate(layers, start=first):
+        hidden = _layer(graph, f"layer{number}.", layer, (hidden, shape), (hidden, shape))
+    return hidden
+
+
+_States = tuple[str, str]
+"""States as rows, and their shape (batch, places, hidden)."""
 
 
 class _Graph:
@@ -57,6 +101,7 @@ class _Graph:
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: dict[str, onnx.TensorProto] = {}
+        self.outputs: list[onnx.ValueInfoProto] = []
 
     def op(self, kind: str, *inputs: str, domain: str = "", outputs: int = 1, **attributes: Any) -> str:
         name = f"{kind}_{len(self.nodes)}"
@@ -83,16 +128,14 @@ class _Graph:
         weight, bias = self.constant(f"{name}.weight", part.weight), self.constant(f"{name}.bias", part.bias)
         return self.op("LayerNormalization", self.op("Sum", x, skip), weight, bias, axis=-1, epsilon=part.eps)
 
-    def model(self, output: str, network: Network) -> onnx.ModelProto:
-        """The graph with its inputs and its one output, `logits`."""
-        shapes = {"ids": ["batch", "length"], "types": ["batch", "length"], "reads": ["batch", "places"]}
-        wanted = [name for name in INPUTS if name != "types" or network.spec.token_types]
-        inputs = [helper.make_tensor_value_info(n, TensorProto.INT64, shapes.get(n, ["rows"])) for n in wanted]
-        if network.spec.pooling == "mean":
-            inputs.append(helper.make_tensor_value_info("pool", TensorProto.FLOAT, ["rows", "cells"]))
-        self.nodes.append(helper.make_node("Identity", [output], ["logits"], name="logits"))
-        logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", network.layout.width])
-        graph = helper.make_graph(self.nodes, "qawl", inputs, [logits], list(self.weights.values()))
+    def output(self, name: str, source: str, shape: list[Any]) -> None:
+        """Make a tensor an output of the graph under that name."""
+        self.nodes.append(helper.make_node("Identity", [source], [name], name=name))
+        self.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+
+    def model(self, inputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
+        """The graph with its inputs and outputs."""
+        graph = helper.make_graph(self.nodes, "qawl", inputs, self.outputs, list(self.weights.values()))
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="qawl")
 
@@ -120,10 +163,6 @@ def _embeddings(graph: _Graph, network: Network) -> str:
         outputs=2,
         epsilon=part.LayerNorm.eps,
     )
-
-
-_States = tuple[str, str]
-"""States as rows, and their shape (batch, places, hidden)."""
 
 
 def _layer(graph: _Graph, name: str, layer: Any, hidden: _States, read: _States) -> str:

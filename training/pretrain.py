@@ -25,7 +25,7 @@ from training.pretrain_checkpoint import load_checkpoint, save_checkpoint
 from training.pretrain_config import PretrainConfig, Schedule, Stage
 from training.pretrain_data import FIRST_WORD, Shard, prepare, save_tokenizer
 from training.pretrain_model import Batch, PretrainModel
-from training.pretrain_start import start_from_corpus
+from training.pretrain_start import HEADS, start_from_corpus, start_from_encoder
 from training.pretrain_vectors import Vectors, alternatives, variants, word_vectors
 
 Clock = Callable[[], float]
@@ -79,9 +79,9 @@ class _Run:
         vectors = _vectors(config, self.tokenizer, train)
         vocabulary = _vocabulary(self.tokenizer, train, vectors, self.device)
         shares = [source.share for source in config.data.sources]
-        positions = config.encoder.positions
-        self.train = Sampler(train, shares, vocabulary, positions, self.device)
-        self.held_out = Sampler(held_out, shares, vocabulary, positions, self.device)
+        positions, apart = config.encoder.positions, config.encoder.shared_layers > 0
+        self.train = Sampler(train, shares, vocabulary, positions, self.device, apart=apart)
+        self.held_out = Sampler(held_out, shares, vocabulary, positions, self.device, apart=apart)
         self.model = _model(config, self.tokenizer, vectors).to(self.device)
         self.optimiser = _optimiser(self.model, config.schedule)
         self.loss: Callable[[Batch], tuple[Tensor, Tensor]] = self.model
@@ -164,7 +164,7 @@ class _Run:
         self.model.encoder.save_pretrained(folder)
         save_tokenizer(self.tokenizer, folder, self.config.encoder.positions)
         heads = {name: tensor for name, tensor in self.model.state_dict().items() if not name.startswith("encoder.")}
-        save_file(heads, folder / "heads.safetensors")
+        save_file(heads, folder / HEADS)
         resolved = self.config.model_dump_json(indent=1)
         (folder / "pretrain.json").write_text(resolved, encoding="utf-8")
         return folder
@@ -200,8 +200,10 @@ def _vocabulary(tokenizer: Tokenizer, shards: list[Shard], vectors: Vectors, dev
 def _model(config: PretrainConfig, tokenizer: Tokenizer, vectors: Vectors) -> PretrainModel:
     size = tokenizer.get_vocab_size()
     precision = torch.bfloat16 if config.run.precision == "bf16" else torch.float32
-    model = PretrainModel(config.encoder.bert(size), precision)
-    if config.encoder.informed:
+    model = PretrainModel(config.encoder.bert(size), precision, config.encoder.shared_layers)
+    if config.encoder.start:
+        start_from_encoder(model, config.encoder.start, tokenizer)
+    elif config.encoder.informed:
         start_from_corpus(model.encoder, vectors)
     return model
 

@@ -47,7 +47,12 @@ class Data(Strict):
 
 
 class Encoder(Strict):
-    """The shape of the BERT that is trained; `informed`: it starts from word vectors and neighbours."""
+    """The shape of the BERT that is trained.
+
+    `shared_layers`: the lowest ones read target and article apart (see models/windows.py). `informed`: it starts from
+    word vectors and neighbours. `start`: it starts from an earlier run's encoder (its folder) of the same shape and
+    vocabulary instead, with the heads that lie beside it.
+    """
 
     layers: Positive
     hidden: Positive
@@ -55,12 +60,18 @@ class Encoder(Strict):
     feed_forward: Positive
     positions: Annotated[int, Field(ge=16)] = 512
     token_types: Literal[2, 4] = 4
+    shared_layers: Annotated[int, Field(ge=0)] = 0
     informed: bool = True
+    start: FilePath | None = None
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
         if self.hidden % self.heads:
             raise ValueError(f"encoder.hidden: {self.hidden}: must be a multiple of encoder.heads ({self.heads})")
+        if self.shared_layers >= self.layers:
+            raise ValueError(
+                f"encoder.shared_layers: {self.shared_layers}: must be less than encoder.layers ({self.layers})"
+            )
         return self
 
     def bert(self, vocabulary: int) -> BertConfig:
@@ -166,4 +177,6 @@ class PretrainConfig(Strict):
         sources = [source.model_copy(update={"path": (root / source.path).resolve()}) for source in self.data.sources]
         data = self.data.model_copy(update={"sources": sources, "shards": (root / self.data.shards).resolve()})
         run = self.run.model_copy(update={"output": (root / self.run.output).resolve()})
-        return self.model_copy(update={"data": data, "run": run})
+        start = self.encoder.start and (root / self.encoder.start).resolve()
+        encoder = self.encoder.model_copy(update={"start": start})
+        return self.model_copy(update={"data": data, "encoder": encoder, "run": run})

@@ -99,7 +99,7 @@ def read_articles(source: Source, normaliser: str) -> Iterator[Article]:
 
     """
     words = 0
-    for lines in _articles(source.path):
+    for lines in articles_of(source.path):
         parts = chain.from_iterable(_STOP.split(line.strip()) for line in lines)
         article = [cleaned for part in parts if (cleaned := normalise(part, normaliser))]
         if article:
@@ -109,8 +109,13 @@ def read_articles(source: Source, normaliser: str) -> Iterator[Article]:
             return
 
 
-def _articles(path: Path) -> Iterator[list[str]]:
-    """The lines of each article."""
+def articles_of(path: Path) -> Iterator[list[str]]:
+    """The lines of each article of a file, as they stand there.
+
+    Raises:
+        DataError: the file is missing or is not zstd or UTF-8.
+
+    """
     try:
         with _open(path) as lines:
             if path.suffix == ".jsonl":

@@ -8,13 +8,21 @@ looking at the neighbours, and the embeddings start as word vectors.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import BertModel
 
+from models.errors import ConfigError
+from training.pretrain_model import PretrainModel
 from training.pretrain_vectors import Vectors
+
+HEADS = "heads.safetensors"
+"""Heads that pretraining trained, beside the encoder."""
 
 _SCALE = 0.04  # root mean square of an embedding's entries, for words and for positions
 _SHARPNESS = 1.4
@@ -34,6 +42,29 @@ def start_from_corpus(encoder: BertModel, vectors: Vectors) -> None:
     embeddings.position_embeddings.weight.copy_(waves * _SCALE * math.sqrt(2))
     first: Any = encoder.encoder.layer[0]
     _look_at_neighbours(first.attention.self, width)
+
+
+def start_from_encoder(model: PretrainModel, folder: Path, tokenizer: Tokenizer) -> None:
+    """Set the encoder's weights to those in `folder`, and the heads' to those beside it, where there are any.
+
+    Raises:
+        ConfigError: the folder has no encoder of the model's shape, or one of another vocabulary.
+
+    """
+    try:
+        known = {f"encoder.{name}": tensor for name, tensor in load_file(folder / "model.safetensors").items()}
+        vocabulary = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
+        if (folder / HEADS).is_file():
+            known |= load_file(folder / HEADS)
+        missing, _ = model.load_state_dict(known, strict=False)
+    # tokenizers raises bare exceptions.
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"encoder.start: {folder}: no encoder of this run's shape ({reason})") from error
+    if any(name.startswith("encoder.") for name in missing):
+        raise ConfigError(f"encoder.start: {folder}: no encoder of this run's shape (lacks {missing[0]})")
+    if vocabulary != tokenizer.get_vocab():
+        raise ConfigError(f"encoder.start: {folder}: its vocabulary is not this run's; give them the same data section")
 
 
 def _angles(positions: int, width: int) -> Tensor:

@@ -56,12 +56,27 @@ def read(corpus: Corpus, root: Path) -> Iterator[Row | Problem]:
 
 def files(corpus: Corpus, root: Path) -> list[Path]:
     """The files of a corpus, a folder's and a wildcard's in order of name."""
-    pattern = str(root / str(corpus.path))
-    found = sorted(Path(name) for name in glob.glob(pattern)) if glob.has_magic(pattern) else [Path(pattern)]
-    paths = [file for path in found for file in _files_in(path)]
+    paths = [file for path in _matches(root / str(corpus.path)) for file in _files_in(path)]
     if not paths:
         raise DataError(f"corpus {corpus.name}: path: {corpus.path}: no such file, or no data in it")
     return paths
+
+
+def texts(corpus: Corpus, root: Path) -> list[Path]:
+    """The files that hold the texts of a corpus whose labels lie apart."""
+    found = []
+    for pattern in [corpus.texts] if isinstance(corpus.texts, str) else corpus.texts or []:
+        matches = [path for path in _matches(root / pattern) if path.is_file()]
+        if not matches:
+            raise DataError(f"corpus {corpus.name}: texts: {pattern}: no such file")
+        found += matches
+    return found
+
+
+def _matches(pattern: Path) -> list[Path]:
+    if not glob.has_magic(str(pattern)):
+        return [pattern]
+    return sorted(Path(name) for name in glob.glob(str(pattern)))
 
 
 def _files_in(path: Path) -> list[Path]:

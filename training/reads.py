@@ -10,7 +10,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from models.labels import Stance
-from models.windows import Ids, Window, WindowSpec, encode, windows
+from models.windows import Ids, Window, WindowSpec, beside, encode, windows
 from training.articles import Allowed, LabelledArticle, LabelledSentence
 from training.config import Crops
 
@@ -141,9 +141,9 @@ class Reads:
 
 def whole_readings(encoded: EncodedArticle, spec: WindowSpec, *, context: bool = True) -> list[tuple[int, Window]]:
     """The windows that serving reads: (-1, …) for the empty target, (k, …) for target k."""
-    targets: list[Ids | None] = [None, *(target[: spec.max_target_tokens] for target in encoded.targets)]
-    return [
-        (k, window)
-        for k, target in enumerate(targets, start=-1)
-        for window in windows(encoded.sentences, target, spec, context=context)
-    ]
+    own = windows(encoded.sentences, None, spec, context=context)
+    found = [(-1, window) for window in own]
+    for k, target in enumerate(encoded.targets):
+        cut = target[: spec.max_target_tokens]
+        found += [(k, window) for window in beside(own, encoded.sentences, cut, spec, context=context)]
+    return found

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, Sampler, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import EarlyStoppingCallback
 
+from models import bert
 from models.engines import Heads
 from models.network import Answers, Network, head_losses
 from training.batching import Collator
@@ -151,7 +152,8 @@ def make_trainer(
     if optimisation.checkpointing:
         network.encoder.gradient_checkpointing_enable()  # type: ignore[no-untyped-call]
     types = run.scheme().type_ids
-    collator = Collator(network.spec, types, run.loss.partial, packing=optimisation.packing)
+    one_row = bert.is_bert(network.encoder) and not torch.cuda.is_available()
+    collator = Collator(network.spec, types, run.loss.partial, packing=optimisation.packing, one_row=one_row)
     return QawlTrainer(
         model=network,
         args=arguments,

@@ -63,7 +63,12 @@ def answered(window: Window) -> slice:
     return slice(-len(STANCES), None) if window.beside else slice(None)
 
 
-def batches(windows: Sequence[Window], budget: int, slack: float = 0.05) -> list[list[int]]:
+def split(logits: Logits, windows: Sequence[Window]) -> list[Logits]:
+    """The rows of a batch's logits, window by window."""
+    return np.split(logits, np.cumsum([len(window.scored) for window in windows])[:-1])
+
+
+def batches(windows: Sequence[Window], budget: int, slack: float) -> list[list[int]]:
     """Indices of windows grouped by length, longest first.
 
     A batch holds at most `budget` padded tokens (one window at least), and padding to its longest window adds

@@ -87,7 +87,8 @@ def measure(path: Path, rounds: int, count: int, threads: int) -> dict[str, Any]
             rounds,
         )
         windows = [w for document in documents for w in next(taggers["fp32"].steps(document))]
-        flops = useful_flops(json.loads((path / "config.json").read_text(encoding="utf-8")), windows)
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        flops = useful_flops(config, bundle.windows, windows)
         rate = matrix_flops / statistics.median(seconds["matrix"])
         result: dict[str, Any] = {
             "ratios": {name: ratio(seconds["pipelines"], seconds[name]) for name in ("fp32", "int8")},
