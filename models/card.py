@@ -25,8 +25,8 @@ def card(fields: Mapping[str, Any], data: Sequence[Mapping[str, Any]], report: s
         f"Encoder: {fields['encoder']}. Label scheme: {scheme['name']}. Normaliser: {fields['normaliser']}.",
         "## Data",
         table(("corpus", "split", "articles", "sentences", "licence as stated"), [_row(one) for one in data]),
-        "The canonical articles (gold, seeds) are labelled by language-model annotators under the project's guideline "
-        "in one pass; no person has checked them. Figures on them measure agreement with those annotators.",
+        "The canonical articles (gold, news, seeds) are labelled by language-model annotators under the project's "
+        "guideline in one pass; no person has checked them. Figures on them measure agreement with those annotators.",
         "## Figures",
         report or _scores(fields["metrics"]),
         "## Labels and thresholds",
@@ -39,13 +39,19 @@ def card(fields: Mapping[str, Any], data: Sequence[Mapping[str, Any]], report: s
         "- Not to be used to judge people, nor as the only ground of a fact-check.",
         *(["## Known weaknesses", weaknesses.strip()] if weaknesses else []),
         "## How it was made",
-        f"Commit `{provenance['commit']}`, seed {provenance['seed']}, Python {provenance['python']}, "
+        f"Commit `{provenance['commit']}`, seed {provenance['seed']}{_averaged(fields)}, "
+        f"Python {provenance['python']}, "
         + ", ".join(f"{name} {number}" for name, number in provenance["libraries"].items())
         + ".\n\n<details><summary>Resolved configuration</summary>\n\n```json\n"
         + json.dumps(provenance["config"], ensure_ascii=False, indent=1)
         + "\n```\n</details>",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _averaged(fields: Mapping[str, Any]) -> str:
+    count = fields["metrics"].get("averaged", 1)
+    return f" (weights averaged over {count} networks that started alike)" if count > 1 else ""
 
 
 def _front_matter(fields: Mapping[str, Any], data: Sequence[Mapping[str, Any]]) -> str:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the shipped bundle from ../shared/data: `runs/compact.sh` (about four hours on one core with bf16 matrix units),
+# Makes the shipped bundle from ../shared/data: `runs/compact.sh` (about five hours on two cores with bf16 units),
 # or `runs/compact.sh gpu-6x384` where there is a GPU (edit encoder.path of compact.toml to the encoder it prints).
 set -euo pipefail
 cd "$(dirname "$0")/.."

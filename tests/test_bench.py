@@ -6,10 +6,12 @@ import statistics
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from models.windows import WindowSpec, beside, windows
 from tests.bench.measure import interleave, quantiles, ratio, useful_flops
 from tests.bench.mix import articles, mixed
+from tests.bench.queueing import first_come
 
 
 def test_articles_are_as_long_as_the_news():
@@ -63,3 +65,11 @@ def test_rounds_take_turns_and_the_first_is_not_counted():
 def test_a_ratio_is_the_median_of_ratios():
     assert ratio([2.0, 9.0, 6.0], [1.0, 1.0, 2.0]) == 3.0
     assert quantiles([0.001 * n for n in range(1, 101)]) == {"p50": 51.0, "p99": 100.0}
+
+
+def test_one_server_without_loss_waits_as_theory_says():
+    # M/D/1: the mean wait is rho / (2 (1 - rho)) services.
+    found = first_come([0.01], 70.0)
+    waits = [spent / 0.01 - 1 for _, spent in found]
+    assert sum(waits) / len(waits) == pytest.approx(0.7 / 0.6, rel=0.05)
+    assert min(waits) == pytest.approx(0, abs=1e-6)

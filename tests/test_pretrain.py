@@ -385,7 +385,7 @@ def test_the_gpu_recipes_run_on_a_cpu_too(folder: Path, name: str):
     assert log_of(encoder, "held-out")[-1]["step"] == 6
 
 
-@pytest.mark.parametrize("name", ["cpu", "debug", "gpu-6x384", "gpu-12x384"])
+@pytest.mark.parametrize("name", ["cpu", "cpu-shared", "debug", "gpu-6x384", "gpu-12x384"])
 def test_shipped_configs_are_whole(name: str):
     path = CONFIGS / f"pretrain-{name}.toml"
     config = PretrainConfig.load(path)

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from tests.tiny import tiny_run
 from training.batching import Collator
 from training.predict import predict
 from training.reads import Reads
-from training.train import Prepared, fit_network, prepare
+from training.train import Prepared, _averaged, fit_network, prepare
 
 HEADS = Heads(len(SCHEME.types))
 
@@ -99,26 +100,44 @@ def test_one_allowed_answer_is_cross_entropy():
     assert losses["voice"][0].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def readings(prepared: Prepared, count: int) -> list:
-    reads = Reads(prepared.train, prepared.source.spec, prepared.run.crops, epochs=1, seed=3)
+def readings(prepared: Prepared, count: int, spec: WindowSpec | None = None) -> list:
+    reads = Reads(prepared.train, spec or prepared.source.spec, prepared.run.crops, epochs=1, seed=3)
     return [reads[i] for i in range(count)]
 
 
-def test_packing_changes_neither_loss_nor_gradients(prepared):
+@pytest.mark.parametrize("one_row", [False, True])
+@pytest.mark.parametrize(("shared_layers", "pooling"), [(0, "sep"), (1, "sep"), (1, "mean")])
+def test_packing_changes_neither_loss_nor_gradients(prepared, one_row, shared_layers, pooling):
     torch.manual_seed(2)
-    network = Network(prepared.source.build(0.0), HEADS, prepared.source.spec, dropout=0.0)
-    found = readings(prepared, 12)
+    spec = replace(prepared.source.spec, shared_layers=shared_layers, pooling=pooling)
+    network = Network(prepared.source.build(0.0), HEADS, spec, dropout=0.0)
+    found = readings(prepared, 12, spec)
     gradients = []
     for packing in (True, False):
-        batch = Collator(prepared.source.spec, SCHEME.type_ids, 0.1, packing=packing)(found)
+        batch = Collator(spec, SCHEME.type_ids, 0.1, packing=packing, one_row=one_row)(found)
         if packing:
+            assert (batch["inputs"]["ids"].shape[0] == 1) == one_row
             assert batch["inputs"]["ids"].shape[0] < len(found)
         network.zero_grad()
         losses = head_losses(network(**batch["inputs"]), Answers(**batch["answers"]), HEADS)
         sum(value / count.clamp(min=1) for value, count in losses.values()).backward()
         gradients.append({n: p.grad.clone() for n, p in network.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
     for name, gradient in gradients[0].items():
         assert torch.allclose(gradient, gradients[1][name], atol=1e-5), name
+
+
+def test_weights_that_started_alike_are_averaged(prepared):
+    networks = []
+    for seed in (1, 2, 3):
+        torch.manual_seed(seed)
+        networks.append(Network(prepared.source.build(0.0), HEADS, prepared.source.spec))
+    before = [weights(network) for network in networks]
+    averaged = _averaged(prepared, networks)
+    assert averaged.averaged == 3
+    assert averaged.scores.keys() == {"types", "voice", "stance", "mean"}
+    for name, found in averaged.network.state_dict().items():
+        assert torch.allclose(found, sum(one[name] for one in before) / 3, atol=1e-6)
 
 
 def test_readings_depend_on_seed_and_index_alone(prepared):
@@ -192,7 +211,7 @@ from pathlib import Path
 from dataclasses import replace
 from tests.conftest import ROOT
 from tests.tiny import tiny_run
-from training.train import Prepared, fit_network, prepare
+from training.train import Prepared, _averaged, fit_network, prepare
 run = tiny_run("sep", 2, 128)
 files = {"path": str(ROOT / "seeds/articles.jsonl"), "splits": str(ROOT / "seeds/splits.json")}
 changes = {"batch": int(sys.argv[2]), "epochs": 0.4, "evaluations": 1, "precision": "fp32", "dropout": 0.0}

@@ -99,7 +99,11 @@ class Loss(Strict):
 
 
 class Optimisation(Strict):
-    """How long and how fast; rates are per update, `batch` counts windows of one process."""
+    """How long and how fast; rates are per update, `batch` counts windows of one process.
+
+    `average`: the mean of the weights of the first seed's network and of the folds', which start alike, takes its
+    place if it is better on dev.
+    """
 
     epochs: Positive = 5.0
     batch: Count = 16
@@ -117,6 +121,7 @@ class Optimisation(Strict):
     compile: bool = False
     evaluations: Annotated[int, Field(ge=1)] = 5
     patience: Count | None = None
+    average: bool = False
     metric: Literal["types", "voice", "stance", "mean"] = "mean"
 
 

@@ -44,7 +44,10 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "onnxruntime", "numpy", "sci
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A run's result: the network of the best seed, its calibration, the dev articles and scores on them."""
+    """A run's result: the network of the best seed, its calibration, the dev articles and scores on them.
+
+    `averaged` is the number of networks that its weights are the mean of.
+    """
 
     network: Network
     calibration: Calibration
@@ -52,6 +55,7 @@ class Trained:
     dev: dict[str, float]
     seed: int
     seeds: dict[str, dict[str, float]]
+    averaged: int = 1
 
 
 def package(run: Run, config: Path, source: Source, loaded: Sequence[Loaded], trained: Trained, work: Path) -> Bundle:
@@ -101,7 +105,7 @@ def manifest_fields(run: Run, source: Source, loaded: Sequence[Loaded], trained:
         "encoder": source.name,
         "licence": run.licence,
         "provenance": provenance(run, loaded, trained.seed),
-        "metrics": {"dev": trained.dev, "seeds": trained.seeds, "seed": trained.seed},
+        "metrics": {"dev": trained.dev, "seeds": trained.seeds, "seed": trained.seed, "averaged": trained.averaged},
     }
 
 

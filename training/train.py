@@ -7,9 +7,11 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
 
+import torch
 from transformers import set_seed
 
 from models.bundle import Bundle
@@ -61,9 +63,13 @@ def train(path: Path, *, resume: bool = False, work: Path | None = None) -> Bund
     prepared = prepare(run, path.parent)
     candidates = [_train_seed(prepared, seed, work, resume=resume) for seed in run.seeds]
     best = max(candidates, key=lambda c: c.scores[run.optimisation.metric])
-    calibration = fit(_out_of_fold(prepared, work, resume=resume), prepared.scheme)
+    predicted, folds = _out_of_fold(prepared, work, resume=resume)
+    calibration = fit(predicted, prepared.scheme)
     if not _is_first_process():
         return None
+    if run.optimisation.average:
+        averaged = _averaged(prepared, [candidates[0].network, *folds])
+        best = max(best, averaged, key=lambda c: c.scores[run.optimisation.metric])
     trained = Trained(
         network=best.network,
         calibration=calibration,
@@ -71,6 +77,7 @@ def train(path: Path, *, resume: bool = False, work: Path | None = None) -> Bund
         dev=dev_scores(predict(best.network, prepared.dev), calibration, prepared.scheme),
         seed=best.seed,
         seeds=summary([c.scores for c in candidates]),
+        averaged=best.averaged,
     )
     return package(run, path, prepared.source, prepared.loaded, trained, work)
 
@@ -102,14 +109,28 @@ class _Candidate:
     network: Network
     scores: dict[str, float]
     seed: int
+    averaged: int = 1
 
 
 def _train_seed(prepared: Prepared, seed: int, work: Path, *, resume: bool) -> _Candidate:
     folder = work / f"seed-{seed}"
     network = fit_network(prepared, prepared.train, seed, folder, resume=resume)
-    scores = dev_scores(predict(network, prepared.dev), Calibration.neutral(prepared.scheme), prepared.scheme)
+    scores = _uncalibrated(prepared, network)
     log.info("seed %d: %s", seed, json.dumps(scores))
     return _Candidate(network, scores, seed)
+
+
+def _averaged(prepared: Prepared, networks: Sequence[Network]) -> _Candidate:
+    """Mean of the weights of networks that started alike (a model soup, Wortsman et al. 2022)."""
+    weights = [network.state_dict() for network in networks]
+    networks[0].load_state_dict({name: torch.stack([w[name] for w in weights]).mean(dim=0) for name in weights[0]})
+    scores = _uncalibrated(prepared, networks[0])
+    log.info("weights averaged over %d networks: %s", len(networks), json.dumps(scores))
+    return _Candidate(networks[0], scores, prepared.run.seeds[0], len(networks))
+
+
+def _uncalibrated(prepared: Prepared, network: Network) -> dict[str, float]:
+    return dev_scores(predict(network, prepared.dev), Calibration.neutral(prepared.scheme), prepared.scheme)
 
 
 def fit_network(
@@ -129,11 +150,7 @@ def fit_network(
     network = Network(prepared.source.build(dropout), heads, prepared.source.spec, dropout)
     prepared.source.start_heads(network)
     reads = readings(prepared, articles, seed)
-    neutral = Calibration.neutral(prepared.scheme)
-
-    def on_dev(current: Network) -> dict[str, float]:
-        return dev_scores(predict(current, prepared.dev), neutral, prepared.scheme)
-
+    on_dev = partial(_uncalibrated, prepared)
     trainer = make_trainer(run, network, reads, score or on_dev, folder, seed=seed)
     last = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1])) if resume else []
     trainer.train(resume_from_checkpoint=str(last[-1]) if last else None)
@@ -155,20 +172,22 @@ def readings(prepared: Prepared, articles: Sequence[EncodedArticle], seed: int) 
     )
 
 
-def _out_of_fold(prepared: Prepared, work: Path, *, resume: bool) -> list[Predicted]:
-    """Predictions of each calibration article by a network that has not seen it."""
+def _out_of_fold(prepared: Prepared, work: Path, *, resume: bool) -> tuple[list[Predicted], list[Network]]:
+    """Predictions of each calibration article by a network that has not seen it, and these networks."""
     wanted = set(prepared.run.calibration.corpora)
     folds = prepared.run.calibration.folds
     held = [[] for _ in range(folds)]  # type: list[list[EncodedArticle]]
     for i, article in enumerate(a for a in prepared.train if not wanted or a.article.corpus in wanted):
         held[i % folds].append(article)
     found: list[Predicted] = []
+    networks: list[Network] = []
     for k, fold in enumerate(held):
         ids = {id(article) for article in fold}
         rest = [article for article in prepared.train if id(article) not in ids]
         network = fit_network(prepared, rest, prepared.run.seeds[0], work / f"fold-{k}", resume=resume)
         found += predict(network, fold)
-    return found
+        networks.append(network)
+    return found, networks
 
 
 def summary(scores: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:

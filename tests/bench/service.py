@@ -5,7 +5,8 @@
 Several client processes with keep-alive connections ask for headlines and articles in turn. `share` is what the
 service tags in a closed loop as a share of what the Tagger tags in process, in interleaved rounds; then open loops
 at 30, 70 and 100 % of that rate give p50 and p99. The clients run on the same machine: what they take is the
-service's loss. The last line is JSON.
+service's loss. Beside each open loop stands what one server without any loss would give, first come, first served
+(`one_server`): waiting alone sets p99 and p50 apart. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from models.engines.onnx import usable_cores
 from models.tagger import Tagger
 from tests.bench.measure import ROOT, clock, machine, progress, quantiles, report
 from tests.bench.mix import mixed
+from tests.bench.queueing import first_come
 from tests.service.process import Server, environment, running
 
 Records = list[tuple[int, float, int]]
@@ -64,10 +67,17 @@ def main(
                 busy += spent
             progress(f"round {number} of {rounds}")
         requests = len(records) / busy
+        # What each document takes alone, scaled so that the closed loop's rate is the server's limit.
+        alone = [clock(partial(tagger.tag, [document])) for document in documents]
+        scale = len(alone) / sum(alone) / requests
+        sizes = [len(document.sentences or ()) for document in documents]
         loads = {}
         for share in LOADS:
             found, _ = load(server, 3 * seconds, processes, 4 * connections, share * requests)
             loads[f"{share:.0%}"] = {"requests_per_s": round(share * requests, 1), **summary(found)}
+            if share < 1:
+                ideal = first_come([seconds_ * scale for seconds_ in alone], share * requests)
+                loads[f"{share:.0%}"]["one_server"] = summary([(sizes[i], spent, 200) for i, spent in ideal])
             progress(f"{share:.0%} load")
             records += found
         rss = server.rss() >> 20

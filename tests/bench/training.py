@@ -38,7 +38,7 @@ def main(rounds: int = 5, readings: int = 64, batch: int = 16, threads: int = us
     network, found = _prepare(readings)
     spec, types = network.spec, SCHEME.type_ids
     padded = Collator(spec, types, 0.3, packing=False)
-    packed = Collator(spec, types, 0.3, packing=True)
+    packed = Collator(spec, types, 0.3, packing=True, one_row=not torch.cuda.is_available())
     by_length = sorted(found, key=lambda reading: reading.window.tokens)
     contenders = {
         "padded": partial(_epoch, network, padded, _cut(found, batch)),
