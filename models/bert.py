@@ -116,7 +116,8 @@ def _stretches(
     """
     query = query * query.shape[-1] ** -0.5
     contexts = []
-    for q, k, v in zip(query.split(queries, 2), key.split(keys, 2), value.split(keys, 2), strict=True):
+    parts = (torch.split(x, list(sizes), 2) for x, sizes in ((query, queries), (key, keys), (value, keys)))
+    for q, k, v in zip(*parts, strict=True):
         shares = torch.softmax(q @ k.transpose(-1, -2), dim=-1)
         contexts.append(F.dropout(shares, dropout, dropout > 0).to(v.dtype) @ v)
     return torch.cat(contexts, 2)

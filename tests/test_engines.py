@@ -191,18 +191,24 @@ def test_the_graph_of_each_shape_is_the_network(tmp_path, kind, token_types, cha
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_neighbours_do_not_change_an_answer(exported, network, precision, tmp_path):
+@pytest.mark.parametrize("shared_layers", [0, 2])
+def test_neighbours_do_not_change_an_answer(tmp_path, precision, shared_layers):
+    network = make_network(token_types=4, shared_layers=shared_layers)
+    path = tmp_path / "model.onnx"
+    export_onnx(network, path)
     if precision == "int8":
-        quantise(exported, tmp_path / "model.int8.onnx")
-        engine = OnnxEngine(tmp_path / "model.int8.onnx", network.spec, 1, alone=True)
-    else:
-        engine = OnnxEngine(exported, network.spec, 1)
+        quantise(path, tmp_path / "model.int8.onnx")
+        path = tmp_path / "model.int8.onnx"
+
+    def fresh() -> OnnxEngine:
+        return OnnxEngine(path, network.spec, 1, alone=precision == "int8")
+
     found = make_windows(network.spec)
-    together = engine.run(found)
-    backwards = engine.run(found[::-1])[::-1]
+    together = fresh().run(found)
+    backwards = fresh().run(found[::-1])[::-1]
     for window, one, two in zip(found, together, backwards, strict=True):
         assert one.shape == (len(window.scored), network.layout.width)
-        assert np.abs(one - engine.run([window])[0]).max() <= 1e-5
+        assert np.abs(one - fresh().run([window])[0]).max() <= 1e-5
         assert np.abs(one - two).max() <= 1e-5
 
 

@@ -20,6 +20,7 @@ from training.pretrain import pretrain, rate_at, stage_at
 from training.pretrain_batches import Sampler, Vocabulary
 from training.pretrain_config import PretrainConfig, Schedule, Stage
 from training.pretrain_data import CLS, FIRST_WORD, MASK, SEP, Shard, prepare
+from training.pretrain_electra import sample
 from training.pretrain_model import PretrainModel
 from training.pretrain_start import start_from_corpus
 from training.pretrain_vectors import alternatives, variants, word_vectors
@@ -333,6 +334,30 @@ def test_an_earlier_encoder_of_another_shape_is_refused(encoder: Path, write_con
         pretrain(write_config("deeper", changes=changes), clock=Ticks())
     with pytest.raises(ConfigError, match=r"encoder\.start: .*nowhere: no encoder of this run's shape"):
         pretrain(write_config("lost", changes=[("layers = 2", 'layers = 2\nstart = "nowhere"')]), clock=Ticks())
+
+
+GENERATOR = "[generator]\nlayers = 1\nhidden = 16\nheads = 2\nfeed_forward = 32\n"
+ELECTRA = ("[[stages]]\nuntil = 0.5", f"{GENERATOR}[[stages]]\nuntil = 0.5")
+
+
+def test_replaced_tokens_teach_an_encoder_of_the_same_shape(encoder: Path, write_config: Callable[..., Path]):
+    found = pretrain(write_config("electra", changes=[ELECTRA]), clock=Ticks())
+    lines = [line["words"] for line in log_of(found, "train") if line["length"] == 32]
+    assert lines[-1] < lines[0] - 0.3
+    one, two = (load_file(folder / "model.safetensors") for folder in (encoder, found))
+    assert {name: tensor.shape for name, tensor in one.items()} == {name: tensor.shape for name, tensor in two.items()}
+    assert load_file(found / "heads.safetensors").keys() == load_file(encoder / "heads.safetensors").keys()
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(write_config("electra-again", changes=[ELECTRA]), clock=Ticks(limit=16))
+    assert_same_weights(found, pretrain(write_config("electra-again", changes=[ELECTRA]), clock=Ticks()))
+
+
+def test_guesses_are_drawn_from_the_softmax():
+    logits = torch.tensor([[0.0, 2.0, -1.0, 1.0]]).expand(40_000, -1)
+    luck = torch.rand(40_000, generator=torch.Generator().manual_seed(0))
+    counts = torch.bincount(sample(logits, luck), minlength=4) / 40_000
+    torch.testing.assert_close(counts, torch.softmax(logits[0], dim=-1), atol=0.01, rtol=0)
+    assert sample(logits[:2], torch.tensor([0.0, 1.0])).tolist() == [0, 3]
 
 
 def test_a_damaged_checkpoint_is_one_clear_error(encoder: Path, write_config: Callable[..., Path]):

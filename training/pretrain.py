@@ -24,6 +24,7 @@ from training.pretrain_batches import Sampler, Vocabulary
 from training.pretrain_checkpoint import load_checkpoint, save_checkpoint
 from training.pretrain_config import PretrainConfig, Schedule, Stage
 from training.pretrain_data import FIRST_WORD, Shard, prepare, save_tokenizer
+from training.pretrain_electra import Electra
 from training.pretrain_model import Batch, PretrainModel
 from training.pretrain_start import HEADS, start_from_corpus, start_from_encoder
 from training.pretrain_vectors import Vectors, alternatives, variants, word_vectors
@@ -82,7 +83,11 @@ class _Run:
         positions, apart = config.encoder.positions, config.encoder.shared_layers > 0
         self.train = Sampler(train, shares, vocabulary, positions, self.device, apart=apart)
         self.held_out = Sampler(held_out, shares, vocabulary, positions, self.device, apart=apart)
-        self.model = _model(config, self.tokenizer, vectors).to(self.device)
+        self.encoder = _encoder(config, self.tokenizer, vectors)
+        self.model: nn.Module = self.encoder
+        if config.generator:
+            self.model = Electra(_generator(config, self.tokenizer), self.encoder, config.generator.weight)
+        self.model.to(self.device)
         self.optimiser = _optimiser(self.model, config.schedule)
         self.loss: Callable[[Batch], tuple[Tensor, Tensor]] = self.model
         if run.compile:
@@ -161,9 +166,9 @@ class _Run:
         run = self.config.run
         save_checkpoint(run.output / "checkpoint", self.model, self.optimiser, self.progress, run.part_mib)
         folder = run.output / "encoder"
-        self.model.encoder.save_pretrained(folder)
+        self.encoder.encoder.save_pretrained(folder)
         save_tokenizer(self.tokenizer, folder, self.config.encoder.positions)
-        heads = {name: tensor for name, tensor in self.model.state_dict().items() if not name.startswith("encoder.")}
+        heads = {name: tensor for name, tensor in self.encoder.state_dict().items() if not name.startswith("encoder.")}
         save_file(heads, folder / HEADS)
         resolved = self.config.model_dump_json(indent=1)
         (folder / "pretrain.json").write_text(resolved, encoding="utf-8")
@@ -197,10 +202,20 @@ def _vocabulary(tokenizer: Tokenizer, shards: list[Shard], vectors: Vectors, dev
     )
 
 
-def _model(config: PretrainConfig, tokenizer: Tokenizer, vectors: Vectors) -> PretrainModel:
+def _precision(config: PretrainConfig) -> torch.dtype:
+    return torch.bfloat16 if config.run.precision == "bf16" else torch.float32
+
+
+def _generator(config: PretrainConfig, tokenizer: Tokenizer) -> PretrainModel:
+    assert config.generator is not None
+    shape = config.generator.model_dump(exclude={"weight"})
+    encoder = config.encoder.model_copy(update=shape)
+    return PretrainModel(encoder.bert(tokenizer.get_vocab_size()), _precision(config))
+
+
+def _encoder(config: PretrainConfig, tokenizer: Tokenizer, vectors: Vectors) -> PretrainModel:
     size = tokenizer.get_vocab_size()
-    precision = torch.bfloat16 if config.run.precision == "bf16" else torch.float32
-    model = PretrainModel(config.encoder.bert(size), precision, config.encoder.shared_layers)
+    model = PretrainModel(config.encoder.bert(size), _precision(config), config.encoder.shared_layers)
     if config.encoder.start:
         start_from_encoder(model, config.encoder.start, tokenizer)
     elif config.encoder.informed:
@@ -208,7 +223,7 @@ def _model(config: PretrainConfig, tokenizer: Tokenizer, vectors: Vectors) -> Pr
     return model
 
 
-def _optimiser(model: PretrainModel, schedule: Schedule) -> AdamW:
+def _optimiser(model: nn.Module, schedule: Schedule) -> AdamW:
     """AdamW; matrices decay, biases and norms do not."""
     matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
     others = [parameter for parameter in model.parameters() if parameter.dim() <= 1]

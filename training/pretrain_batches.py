@@ -286,6 +286,7 @@ class Sampler:
             heads,
             ends,
             allowed,
+            self._rand(generator, *masked.shape),
             torch.arange(ids.shape[1], device=self.device)[None] > torch.where(lead > heads, heads, -1)[:, None]
             if self.apart
             else None,

@@ -87,6 +87,25 @@ class Encoder(Strict):
         )
 
 
+class Generator(Strict):
+    """Trains by replaced-token detection instead of masked words, beside a small generator of this shape.
+
+    `weight` is that of the loss of what was replaced (see training/pretrain_electra.py).
+    """
+
+    layers: Positive
+    hidden: Positive
+    heads: Positive
+    feed_forward: Positive
+    weight: Annotated[float, Field(gt=0)] = 50.0
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.hidden % self.heads:
+            raise ValueError(f"generator.hidden: {self.hidden}: must be a multiple of generator.heads ({self.heads})")
+        return self
+
+
 class Stage(Strict):
     """A stretch of the run with windows of one length.
 
@@ -147,6 +166,7 @@ class PretrainConfig(Strict):
 
     data: Data
     encoder: Encoder
+    generator: Generator | None = None
     stages: Annotated[list[Stage], Field(min_length=1)]
     schedule: Schedule
     run: Run

@@ -29,6 +29,7 @@ class Batch:
     Stance: `heads` (B,) position of the target's [SEP]; `ends` (B, M) those of the sentences' [SEP];
     `allowed` (B, M, 4) the stances that may hold, all true where nothing is known. M is 0 without stance.
     `article` (B, L) where layers are shared: true for what they read as the article, false for the target.
+    `luck` (B, K) decides what a generator guesses at the masked places.
     """
 
     ids: Tensor
@@ -39,6 +40,7 @@ class Batch:
     heads: Tensor
     ends: Tensor
     allowed: Tensor
+    luck: Tensor
     article: Tensor | None = None
 
 
@@ -62,18 +64,21 @@ class PretrainModel(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Mean loss of the masked words and of the stances whose answer is known (0 if none is)."""
-        stance = batch.ends.shape[1] > 0
-        read = [batch.masked, batch.heads[:, None], batch.ends] if stance else [batch.masked]
-        hidden = self.encode(batch, torch.cat(read, dim=1))
+        read = torch.cat((batch.masked, batch.heads[:, None], batch.ends), dim=1)
+        hidden = self.encode(batch, read)
         guesses = batch.masked.shape[1]
         word_loss = F.cross_entropy(self.words(hidden[:, :guesses]).float(), batch.answers.reshape(-1))
-        if not stance:
-            return word_loss, word_loss.new_zeros(())
-        scores = F.log_softmax(self.stances(hidden[:, guesses], hidden[:, guesses + 1 :]), dim=-1)
-        mass = scores.masked_fill(~batch.allowed, -1e4).logsumexp(dim=-1)
+        return word_loss, self.stance_loss(hidden[:, guesses], hidden[:, guesses + 1 :], batch.allowed)
+
+    def stance_loss(self, target: Tensor, sentences: Tensor, allowed: Tensor) -> Tensor:
+        """Mean loss of the stances whose answer is known, from the vectors that `stances` takes; 0 if none is."""
+        if not sentences.shape[1]:
+            return sentences.new_zeros((), dtype=torch.float32)
+        scores = F.log_softmax(self.stances(target, sentences), dim=-1)
+        mass = scores.masked_fill(~allowed, -1e4).logsumexp(dim=-1)
         # A row has one sentence that agrees or disagrees, if any, and several that do neither.
-        known = (~batch.allowed.all(dim=-1)).float() * (1 + _SIDED * (batch.allowed[..., :2].any(dim=-1)).float())
-        return word_loss, -(mass * known).sum() / known.sum().clamp(min=1)
+        known = (~allowed.all(dim=-1)).float() * (1 + _SIDED * (allowed[..., :2].any(dim=-1)).float())
+        return -(mass * known).sum() / known.sum().clamp(min=1)
 
     def encode(self, batch: Batch, read: Tensor) -> Tensor:
         """Last hidden states (B, P, hidden) at the positions `read` (B, P)."""
