@@ -85,14 +85,25 @@ def _through(encoder: PreTrainedModel, layers: Any, hidden: Tensor, mask: Tensor
 def _layer(layer: Any, read: Tensor, hidden: Tensor, attend: Callable[..., Tensor]) -> Tensor:
     """States (B, Q, hidden) of the tokens `read`, which attend to `hidden` (B, L, hidden)."""
     own = layer.attention.self
-    query, key, value = (
-        part.unflatten(-1, (own.num_attention_heads, -1)).transpose(1, 2)
-        for part in (own.query(read), own.key(hidden), own.value(hidden))
-    )
+    if read is hidden:
+        query, key, value = _stacked(hidden, own.query, own.key, own.value)
+    else:
+        query, (key, value) = own.query(read), _stacked(hidden, own.key, own.value)
+    query, key, value = (_by_head(part, own.num_attention_heads) for part in (query, key, value))
     context = attend(query, key, value, dropout=own.dropout.p if layer.training else 0.0)
     attended = layer.attention.output(context.transpose(1, 2).flatten(2), read)
     result: Tensor = layer.output(layer.intermediate(attended), attended)
     return result
+
+
+def _by_head(part: Tensor, heads: int) -> Tensor:
+    return part.view(*part.shape[:-1], heads, -1).transpose(1, 2)
+
+
+def _stacked(hidden: Tensor, *parts: Any) -> tuple[Tensor, ...]:
+    """Several linear maps of one input as one product."""
+    weight, bias = torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
+    return F.linear(hidden, weight, bias).chunk(len(parts), dim=-1)
 
 
 def _masked(query: Tensor, key: Tensor, value: Tensor, *, mask: Tensor | None, reads: Tensor, dropout: float) -> Tensor:
