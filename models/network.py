@@ -206,10 +206,8 @@ def load_encoder(
         config = AutoConfig.from_pretrained(name, revision=revision)
         if dropout is not None:
             set_dropout(config, dropout)
-        # Without dropout on attention, plain matrix products have the faster backward pass on a CPU.
-        kernel = "sdpa" if torch.cuda.is_available() else "eager"
         encoder: PreTrainedModel = AutoModel.from_pretrained(
-            name, revision=revision, config=config, attn_implementation=kernel
+            name, revision=revision, config=config, attn_implementation=_kernel()
         )
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
@@ -220,12 +218,18 @@ def load_encoder(
     return encoder
 
 
-def build_encoder(config: dict[str, Any]) -> PreTrainedModel:
+def build_encoder(config: dict[str, Any], dropout: float = 0.0) -> PreTrainedModel:
     """An encoder with random weights from the plain data of a config.json."""
     data = dict(config)
     shape = AutoConfig.for_model(data.pop("model_type"), **data)
-    encoder: PreTrainedModel = AutoModel.from_config(shape)  # type: ignore[no-untyped-call]
+    set_dropout(shape, dropout)
+    encoder: PreTrainedModel = AutoModel.from_config(shape, attn_implementation=_kernel())  # type: ignore[no-untyped-call]
     return drop_pooler(encoder)
+
+
+def _kernel() -> str:
+    # Without dropout on attention, plain matrix products have the faster backward pass on a CPU.
+    return "sdpa" if torch.cuda.is_available() else "eager"
 
 
 def drop_pooler(encoder: PreTrainedModel) -> PreTrainedModel:

@@ -13,14 +13,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
+from models.bundle import Bundle
 from models.engines import Heads
+from models.engines.torch import load_network
+from models.errors import ConfigError
 from models.labels import SCHEME, STANCES, Stance
 from models.network import Answers, Network, head_losses
 from models.windows import WindowSpec
 from tests.conftest import ROOT
-from tests.tiny import tiny_run
+from tests.tiny import tiny_run, write_tiny
 from training.batching import Collator
+from training.config import Encoder, Run, Windows, read_run
+from training.encoders import resolve
 from training.predict import predict
 from training.reads import Reads
 from training.train import Prepared, _averaged, fit_network, prepare
@@ -210,7 +216,7 @@ import sys, torch
 from pathlib import Path
 from dataclasses import replace
 from tests.conftest import ROOT
-from tests.tiny import tiny_run
+from tests.tiny import tiny_run, write_tiny
 from training.train import Prepared, _averaged, fit_network, prepare
 run = tiny_run("sep", 2, 128)
 files = {"path": str(ROOT / "seeds/articles.jsonl"), "splits": str(ROOT / "seeds/splits.json")}
@@ -253,16 +259,12 @@ def test_the_spec_follows_the_encoder(prepared):
 
 
 def test_the_whole_config_is_checked_before_anything_is_loaded(tmp_path):
-    from models.errors import ConfigError
-    from training.config import read_run
-
     good = (ROOT / "training" / "configs" / "debug.toml").read_text(encoding="utf-8")
     cases = {
         "epochs = 1.0": ("epochs = -1.0", "optimisation.epochs: -1.0"),
         "batch = 8": ("bach = 8", "optimisation.bach"),
         "max_target_tokens = 48": ("max_target_tokens = 300", "windows.max_target_tokens: 300"),
         'split = "dev"': ('split = "test"', "'dev'"),
-        "[encoder.scratch]": ('[encoder]\nname = "some/encoder"\n[windowz]', "revision"),
     }
     path = Path(tmp_path / "run.toml")
     for old, (new, said) in cases.items():
@@ -274,9 +276,37 @@ def test_the_whole_config_is_checked_before_anything_is_loaded(tmp_path):
         assert "\n" not in str(caught.value)
 
 
-def test_a_runs_own_claim_types_take_the_place_of_ours(tmp_path):
-    from training.config import read_run
+def test_held_out_articles_calibrate_in_the_place_of_folds(prepared):
+    corpora = [*prepared.run.corpora, prepared.run.corpora[1].model_copy(update={"split": "calibrate"})]
+    held = Run.model_validate({**prepared.run.model_dump(), "corpora": [one.model_dump() for one in corpora]})
+    assert (prepared.run.folds(), held.folds()) == (3, 0)
+    optimisation = {**held.optimisation.model_dump(), "average": True}
+    with pytest.raises(ValidationError, match="optimisation.average: true: a run with a corpus of split 'calibrate'"):
+        Run.model_validate({**held.model_dump(), "optimisation": optimisation})
 
+
+def test_a_bundle_is_gone_on_from(tmp_path):
+    folder = write_tiny(tmp_path / "tiny", pooling="mean", token_types=4, max_tokens=128)
+    bundle = Bundle.load(folder)
+    encoder = Encoder(path="tiny")
+    source = resolve(encoder, Windows(max_tokens=128, max_target_tokens=48, shared_layers=1), tmp_path, [])
+    assert source.spec == replace(bundle.windows, pooling="sep", shared_layers=1)
+    assert source.name == bundle.manifest.encoder
+    network = Network(source.build(0.1), Heads(3), source.spec)
+    assert network.encoder.config.hidden_dropout_prob == 0.1
+    source.start_heads(network)
+    known, found = load_network(bundle).state_dict(), network.state_dict()
+    # Other claim types have heads of their own; all else is the bundle's.
+    assert known.keys() == found.keys()
+    others = {name for name in known if not torch.equal(found[name], known[name])}
+    assert {name.split(".")[0] for name in others} == {"types", "primary"}
+    with pytest.raises(ConfigError, match=r"encoder\.normaliser: plain: the bundle .* reads text of arabert-v02"):
+        resolve(Encoder(path="tiny", normaliser="plain"), Windows(max_tokens=128), tmp_path, [])
+    with pytest.raises(ConfigError, match=r"windows\.max_tokens: 512: .*tiny reads at most 128"):
+        resolve(encoder, Windows(), tmp_path, [])
+
+
+def test_a_runs_own_claim_types_take_the_place_of_ours(tmp_path):
     good = (ROOT / "training" / "configs" / "debug.toml").read_text(encoding="utf-8")
     own = 'id = "rumour"\narabic = "شائعة"\nenglish = "Rumour"\ndefinition = "What nobody stands up for."\n'
     (tmp_path / "run.toml").write_text(

@@ -13,6 +13,9 @@ from models.labels import SCHEME, Label, Scheme
 from training.corpora import Corpus, Name, Share
 from training.strict import Strict, first_problem, read_toml
 
+CALIBRATE = "calibrate"
+"""The split of corpora that a run is calibrated on, and which it neither learns from nor reports on."""
+
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -29,6 +32,8 @@ class Scratch(Strict):
 
 class Encoder(Strict):
     """Which encoder is adapted: a folder (`path`), a checkpoint of the hub (`name` with `revision`), or `scratch`.
+
+    A bundle's folder is gone on from: its encoder, and its heads where they fit.
 
     `normaliser` must be the one the encoder was pretrained with. `token_types` overrides the encoder's number of
     token types; 4 marks the tokens that stand on both sides (see models/windows.py).
@@ -126,9 +131,10 @@ class Optimisation(Strict):
 
 
 class Calibrating(Strict):
-    """Out-of-fold predictions that temperatures, sigmoids, thresholds and the document margin are fitted on.
+    """Predictions that temperatures, sigmoids, thresholds and the document margin are fitted on.
 
-    Folds split the articles of the named corpora (all training corpora if none is named).
+    Those of the run's own network on the corpora of split `calibrate`; where there is none, out-of-fold predictions:
+    folds split the articles of the named training corpora (of all, if none is named).
     """
 
     folds: Annotated[int, Field(ge=2)] = 3
@@ -182,7 +188,15 @@ class Run(Strict):
         names = {corpus.name for corpus in self.corpora if corpus.split == "train"}
         if unknown := set(self.calibration.corpora) - names:
             raise ValueError(f"calibration.corpora: {', '.join(sorted(unknown))}: not a training corpus of this run")
+        if CALIBRATE in splits and self.optimisation.average:
+            raise ValueError(
+                f"optimisation.average: a run with a corpus of split {CALIBRATE!r} trains no folds to average"
+            )
         return self
+
+    def folds(self) -> int:
+        """Networks that are trained for the calibration alone."""
+        return 0 if any(corpus.split == CALIBRATE for corpus in self.corpora) else self.calibration.folds
 
     def scheme(self) -> Scheme:
         """The label scheme of the run: qawl-1, with the run's own claim types if it lists any."""

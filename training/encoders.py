@@ -11,6 +11,8 @@ from safetensors.torch import load_file
 from tokenizers import AddedToken, Tokenizer
 from transformers import AutoTokenizer, BertConfig, BertModel, PreTrainedModel
 
+from models.bundle import MANIFEST, Bundle
+from models.engines.torch import load_network
 from models.errors import ConfigError
 from models.network import Network, load_encoder, set_dropout
 from models.text import SPECIAL_TOKENS
@@ -34,9 +36,12 @@ class Source:
     encoder: Encoder
     spec: WindowSpec
     folder: str | None
+    bundle: Bundle | None = None
 
     def build(self, dropout: float = 0.1) -> PreTrainedModel:
         """A fresh encoder: pretrained weights, or random ones from torch's current seed."""
+        if self.bundle is not None:
+            return load_network(self.bundle, dropout).encoder
         if self.folder is not None:
             types = self.spec.token_types or None
             return load_encoder(self.folder, revision=self.encoder.revision, token_types=types, dropout=dropout)
@@ -56,7 +61,14 @@ class Source:
         return BertModel(config, add_pooling_layer=False)
 
     def start_heads(self, network: Network) -> None:
-        """Give the stance head the weights that `qawl pretrain` left beside the encoder, where there are any."""
+        """Give the heads what is known of them: a bundle's own, or what `qawl pretrain` left beside the encoder."""
+        if self.bundle is not None:
+            wanted = network.state_dict()
+            found = load_network(self.bundle).state_dict()
+            # A run with claim types of its own has other outputs.
+            fitting = {name: value for name, value in found.items() if value.shape == wanted[name].shape}
+            network.load_state_dict(fitting, strict=False)
+            return
         if self.folder is None or not (Path(self.folder) / HEADS).is_file():
             return
         known = {k: v for k, v in load_file(Path(self.folder) / HEADS).items() if k.split(".")[0] in ("pair", "stance")}
@@ -79,9 +91,26 @@ def resolve(encoder: Encoder, windows: Windows, root: Path, texts: Iterable[str]
     folder = str((root / encoder.path).resolve()) if encoder.path else str(encoder.name)
     # `qawl pretrain` calls the encoder of every run `encoder`; the run's own folder says which one it is.
     name = encoder.name or "/".join(Path(folder).parts[-2:])
+    if (Path(folder) / MANIFEST).is_file():
+        return _from_bundle(folder, encoder, windows)
     if _NEEDS_FARASA.search(folder):
         raise ConfigError(f"encoder: {name}: reads text segmented by Farasa, which Qawl does not; use a v02 checkpoint")
     return Source(name, *_pretrained(folder, name, encoder, windows), folder)
+
+
+def _from_bundle(folder: str, encoder: Encoder, windows: Windows) -> Source:
+    """A bundle's network, to go on from: its tokenizer, its encoder and every head that fits."""
+    bundle = Bundle.load(Path(folder))
+    own = bundle.windows
+    if encoder.normaliser != bundle.manifest.normaliser:
+        raise ConfigError(
+            f"encoder.normaliser: {encoder.normaliser}: the bundle {folder} reads text of {bundle.manifest.normaliser}"
+        )
+    limit = position_limit(load_network(bundle).encoder)
+    if windows.max_tokens > limit:
+        raise ConfigError(f"windows.max_tokens: {windows.max_tokens}: {folder} reads at most {limit}")
+    spec = _spec(windows, (own.cls, own.sep, own.pad), own.token_types)
+    return Source(bundle.manifest.encoder, bundle.tokenizer, encoder, spec, folder, bundle)
 
 
 def _pretrained(folder: str, name: str, encoder: Encoder, windows: Windows) -> tuple[Tokenizer, Encoder, WindowSpec]:

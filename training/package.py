@@ -25,7 +25,7 @@ from models.engines.torch import TorchEngine
 from models.errors import BundleError, ConfigError
 from models.network import Network
 from models.windows import windows
-from training.config import Run
+from training.config import CALIBRATE, Run
 from training.data import Loaded
 from training.encoders import Source
 from training.evaluate import Options, evaluate
@@ -75,7 +75,7 @@ def package(run: Run, config: Path, source: Source, loaded: Sequence[Loaded], tr
         _write_texts(folder, texts)
 
     draft = bundles.save(work / "draft", fields, write_draft)
-    measured = [corpus for corpus in run.corpora if corpus.split != "train"]
+    measured = [corpus for corpus in run.corpora if corpus.split not in ("train", CALIBRATE)]
     options = Options(baselines=run.baselines, train=[c for c in run.corpora if c.split == "train"])
     report = evaluate(draft.path, measured, options, root=config.parent)
     exact, small = (draft.path / ONNX[precision] for precision in ("fp32", "int8"))

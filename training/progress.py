@@ -45,7 +45,7 @@ def plan(path: Path) -> str:
         for target in (None, *article.targets)
     )
     seconds, parameters = _probe(prepared, reads)
-    networks = len(run.seeds) + run.calibration.folds
+    networks = len(run.seeds) + run.folds()
     steps = len(reads) // readings_a_step(run.optimisation)
     lines = [
         tomli_w.dumps(run.model_dump(exclude_none=True)),
@@ -53,7 +53,7 @@ def plan(path: Path) -> str:
         f"windows: {serving} as serving reads the training articles; {len(reads)} readings in {epochs:g} epochs",
         f"encoder: {prepared.source.name}, {parameters / 1e6:.1f} M parameters with the heads",
         f"time: {seconds:.2f} s a step of {run.optimisation.batch} readings here, {steps} steps a network",
-        f"networks: {networks} ({len(run.seeds)} seeds, {run.calibration.folds} folds), "
+        f"networks: {networks} ({len(run.seeds)} seeds, {run.folds()} folds), "
         f"{seconds * steps * networks / 60:.0f} minutes in all",
         f"memory: {_peak() / 2**30:.1f} GiB at most in those {PROBED_STEPS} steps",
     ]

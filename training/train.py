@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
@@ -22,7 +22,7 @@ from models.network import Network
 from models.text import NORMALISERS
 from training.articles import LabelledArticle
 from training.calibrate import Predicted, fit
-from training.config import Run, read_run
+from training.config import CALIBRATE, Run, read_run
 from training.data import Loaded, load_splits
 from training.encoders import Source, resolve
 from training.package import Trained, package
@@ -45,6 +45,7 @@ class Prepared:
     loaded: list[Loaded]
     train: list[EncodedArticle]
     dev: list[EncodedArticle]
+    calibrate: list[EncodedArticle] = field(default_factory=list)
 
 
 def train(path: Path, *, resume: bool = False, work: Path | None = None) -> Bundle | None:
@@ -63,7 +64,11 @@ def train(path: Path, *, resume: bool = False, work: Path | None = None) -> Bund
     prepared = prepare(run, path.parent)
     candidates = [_train_seed(prepared, seed, work, resume=resume) for seed in run.seeds]
     best = max(candidates, key=lambda c: c.scores[run.optimisation.metric])
-    predicted, folds = _out_of_fold(prepared, work, resume=resume)
+    folds: list[Network] = []
+    if prepared.calibrate:
+        predicted = predict(best.network, prepared.calibrate)
+    else:
+        predicted, folds = _out_of_fold(prepared, work, resume=resume)
     calibration = fit(predicted, prepared.scheme)
     if not _is_first_process():
         return None
@@ -92,10 +97,10 @@ def prepare(run: Run, root: Path) -> Prepared:
         if one.problems:
             log.warning("%s: %d bad rows are left out; qawl data check lists them", one.corpus.name, len(one.problems))
     normalise = NORMALISERS[run.encoder.normaliser]
-    train_articles, dev_articles = (_of_split(loaded, split) for split in ("train", "dev"))
-    texts = (normalise(text) for article in train_articles for text in texts_of(article))
+    splits = [_of_split(loaded, split) for split in ("train", "dev", CALIBRATE)]
+    texts = (normalise(text) for article in splits[0] for text in texts_of(article))
     source = resolve(run.encoder, run.windows, root, texts)
-    encoded = [encode_articles(articles, source.tokenizer, normalise) for articles in (train_articles, dev_articles)]
+    encoded = [encode_articles(articles, source.tokenizer, normalise) for articles in splits]
     return Prepared(run, scheme, source, loaded, *encoded)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def _objective(trial: optuna.Trial, prepared: Prepared, ranges: Mapping[str, Ran
     """Dev score of one network with the trial's settings; poor ones are stopped at an evaluation."""
     chosen = {name: values.suggest(trial, name) for name, values in ranges.items()}
     run = with_settings(prepared.run, chosen)
-    changed = Prepared(run, prepared.scheme, prepared.source, prepared.loaded, prepared.train, prepared.dev)
+    changed = replace(prepared, run=run)
     neutral = Calibration.neutral(prepared.scheme)
     metric = run.optimisation.metric
     seen = 0

@@ -82,15 +82,15 @@ def to_tensors(batch: Batch, spec: WindowSpec, device: torch.device | None = Non
     return {name: None if value is None else torch.from_numpy(value).to(device) for name, value in fields.items()}
 
 
-def load_network(bundle: Bundle) -> Network:
-    """The network of a bundle, with its trained weights.
+def load_network(bundle: Bundle, dropout: float = 0.0) -> Network:
+    """The network of a bundle, with its trained weights; `dropout` is for training it on.
 
     Raises:
         BundleError: config.json and model.safetensors do not fit each other.
 
     """
     config = json.loads((bundle.path / "config.json").read_text(encoding="utf-8"))
-    network = Network(build_encoder(config), Heads(len(bundle.scheme.types)), bundle.windows)
+    network = Network(build_encoder(config, dropout), Heads(len(bundle.scheme.types)), bundle.windows, dropout)
     try:
         network.load_state_dict(load_file(bundle.path / "model.safetensors"))
     except RuntimeError as error:
