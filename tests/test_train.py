@@ -281,7 +281,7 @@ def test_held_out_articles_calibrate_in_the_place_of_folds(prepared):
     held = Run.model_validate({**prepared.run.model_dump(), "corpora": [one.model_dump() for one in corpora]})
     assert (prepared.run.folds(), held.folds()) == (3, 0)
     optimisation = {**held.optimisation.model_dump(), "average": True}
-    with pytest.raises(ValidationError, match="optimisation.average: true: a run with a corpus of split 'calibrate'"):
+    with pytest.raises(ValidationError, match=r"optimisation\.average: true: a run with a corpus of split 'calibrate'"):
         Run.model_validate({**held.model_dump(), "optimisation": optimisation})
 
 

@@ -190,7 +190,7 @@ class Run(Strict):
             raise ValueError(f"calibration.corpora: {', '.join(sorted(unknown))}: not a training corpus of this run")
         if CALIBRATE in splits and self.optimisation.average:
             raise ValueError(
-                f"optimisation.average: a run with a corpus of split {CALIBRATE!r} trains no folds to average"
+                f"optimisation.average: true: a run with a corpus of split {CALIBRATE!r} trains no folds to average"
             )
         return self
 
