@@ -36,7 +36,8 @@ class Temperatures(BaseModel):
 class Adjustments(BaseModel):
     """What is added to each answer's logit of a softmax head after its temperature; none where a head is left out.
 
-    Post-hoc logit adjustment (Menon et al. 2021): without it the arg-max seldom takes a rare answer.
+    A bias that undoes the shares of the training data (Alexandari et al. 2020), and post-hoc logit adjustment (Menon et
+    al. 2021), without which the arg-max seldom takes a rare answer.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,7 +47,7 @@ class Adjustments(BaseModel):
 
 
 class Calibration(BaseModel):
-    """A bundle's calibration, fitted on out-of-fold predictions.
+    """A bundle's calibration, fitted on articles that its network has not learnt from.
 
     `types` holds a sigmoid per claim type and one for `none` (on the logit of "no type holds"); `thresholds` one
     probability per claim type. `document_margin` is the sum of probabilities that makes an article's stance (see

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, precision_recall_curve
 
@@ -41,20 +41,18 @@ def fit(predicted: Sequence[Predicted], scheme: Scheme) -> Calibration:
     heads = Heads(len(scheme.types))
     sentences = [(s, row) for p in predicted for s, row in zip(p.article.sentences, p.own, strict=True)]
     voices, voice_gold = _single([(s.voice, row[heads.voice]) for s, row in sentences], VOICES)
-    temperatures = Temperatures(
-        primary=_temperature(*_single([(s.primary, row[heads.primary]) for s, row in sentences], scheme.type_ids)),
-        voice=_temperature(voices, voice_gold),
-        stance=_temperature(stances, stance_gold),
+    primary, _ = _scaling(
+        *_single([(s.primary, row[heads.primary]) for s, row in sentences], scheme.type_ids), biased=False
     )
-    adjustments = Adjustments(
-        voice=_adjustment(voices, voice_gold, temperatures.voice, VOICES),
-        stance=_adjustment(stances, stance_gold, temperatures.stance, STANCES),
-    )
+    voice, stance = _scaling(voices, voice_gold), _scaling(stances, stance_gold)
     partly = Calibration(
         types=platt,
         thresholds=dict.fromkeys(scheme.type_ids, 0.5),
-        temperatures=temperatures,
-        adjustments=adjustments,
+        temperatures=Temperatures(primary=primary, voice=voice[0], stance=stance[0]),
+        adjustments=Adjustments(
+            voice=_adjustment(voices, voice_gold, voice, VOICES),
+            stance=_adjustment(stances, stance_gold, stance, STANCES),
+        ),
     )
     thresholds = _thresholds(partly, types, gold, scheme)
     margin = _margin(predicted, partly, scheme)
@@ -134,40 +132,55 @@ def _single(
     )
 
 
-def _temperature(logits: NDArray[np.float64], gold: NDArray[np.int64]) -> float:
+_Scaling = tuple[float, NDArray[np.float64]]
+"""A temperature and what is then added to each answer's logit."""
+
+
+def _scaling(logits: NDArray[np.float64], gold: NDArray[np.int64], *, biased: bool = True) -> _Scaling:
+    """The temperature with the best likelihood, and a bias for each answer (Alexandari et al. 2020).
+
+    Training reads targets of other articles and corpora of other shares, so that its answers are not as frequent as
+    those of the articles at hand. There is no bias where an answer is seen fewer than `MIN_POSITIVES` times.
+    """
+    none = np.zeros(logits.shape[1])
     if len(gold) < MIN_POSITIVES:
-        return 1.0
+        return 1.0, none
+    biased = biased and int(np.bincount(gold, minlength=len(none)).min()) >= MIN_POSITIVES
 
-    def loss(log_temperature: float) -> float:
-        return nll(softmax(logits, float(np.exp(log_temperature))), gold)
+    def loss(x: NDArray[np.float64]) -> float:
+        return nll(softmax(logits, float(np.exp(x[0])), x[1:] if biased else none), gold)
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
+    start = np.zeros(1 + len(none)) if biased else np.zeros(1)
+    found = minimize(loss, start, method="L-BFGS-B", bounds=[(-3.0, 3.0), *[(-5.0, 5.0)] * (len(start) - 1)]).x
+    return float(np.exp(found[0])), found[1:] - found[1:].min() if biased else none
 
 
 def _adjustment(
-    logits: NDArray[np.float64], gold: NDArray[np.int64], temperature: float, names: Sequence[str]
+    logits: NDArray[np.float64], gold: NDArray[np.int64], scaling: _Scaling, names: Sequence[str]
 ) -> dict[str, float]:
-    """The part of each answer's negative log share that gives the best macro-F1 of the arg-max.
+    """What is added to each answer's logit: the bias, moved to where the arg-max has its best macro-F1.
 
-    It gives back at most half of what the temperature has won in negative log-likelihood; a head with an answer seen
-    fewer than `MIN_POSITIVES` times is left as it is.
+    The move gives back at most half of what temperature and bias have won in negative log-likelihood; a head with an
+    answer seen fewer than `MIN_POSITIVES` times is left as it is.
     """
-    counts = np.bincount(gold, minlength=len(names))
-    if counts.min() < MIN_POSITIVES:
+    if np.bincount(gold, minlength=len(names)).min() < MIN_POSITIVES:
         return {}
-    rarity = -np.log(counts / counts.sum())
-    rarity -= rarity.min()
-    limit = (nll(softmax(logits, 1.0), gold) + nll(softmax(logits, temperature), gold)) / 2
+    temperature, added = scaling
+    limit = (nll(softmax(logits, 1.0), gold) + nll(softmax(logits, temperature, added), gold)) / 2
 
-    def score(part: float) -> float:
-        probabilities = softmax(logits, temperature, part * rarity)
-        # Part 0 is the temperature alone, which is within the limit by its fit.
-        if part and nll(probabilities, gold) > limit:
+    def score(added: NDArray[np.float64]) -> float:
+        probabilities = softmax(logits, temperature, added)
+        if nll(probabilities, gold) > limit:
             return -1.0
         return float(f1_score(gold, probabilities.argmax(axis=1), average="macro", zero_division=0.0))
 
-    part = max(np.linspace(0.0, 1.0, 41).tolist(), key=score)
-    return {name: round(float(part * value), 4) for name, value in zip(names, rarity, strict=True)}
+    best = score(added)
+    # One answer at a time, in ever smaller steps: macro-F1 has no gradient.
+    for size in (0.4, 0.2, 0.1, 0.05):
+        steps = [sign * size * np.eye(len(names))[k] for k in range(len(names)) for sign in (1, -1)]
+        while (found := max((score(added + step), i) for i, step in enumerate(steps)))[0] > best:
+            best, added = found[0], added + steps[found[1]]
+    return {name: round(float(value), 4) for name, value in zip(names, added - added.min(), strict=True)}
 
 
 def _margin(predicted: Sequence[Predicted], calibration: Calibration, scheme: Scheme) -> float:
