@@ -22,7 +22,7 @@ export function drawDetail(root, { reply }, scheme, index, steps) {
       stepButton("next", t("next"), steps.next),
       stepButton("close", t("close"), steps.close),
     ),
-    h("p", { class: "quote", lang: "ar", dir: "rtl" }, sentence.text),
+    h("p", { class: "quote", tabindex: "0", lang: "ar", dir: "rtl" }, sentence.text),
     notes(sentence),
     head(
       t("types"),

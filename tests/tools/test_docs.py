@@ -90,7 +90,7 @@ def test_newer_measurement_replaces_the_older(tmp_path: Path) -> None:
 
 
 def test_measure_counts_what_was_tagged(tiny_tagger: Tagger) -> None:
-    found = measure(tiny_tagger, 1, 0.01, gpu=False, batch=2)
+    found = measure(tiny_tagger, 1, 0.0, gpu=False, batch=2)
     assert found.sentences == sum(
         len(tags.sentences) for tags in tiny_tagger.tag(rates.documents(1)[:2]) if isinstance(tags, Tags)
     )
