@@ -162,8 +162,8 @@ def _adjustment(
 ) -> dict[str, float]:
     """What is added to each answer's logit: the bias, moved to where the arg-max has its best macro-F1.
 
-    The move gives back at most `GIVEN_BACK` of what temperature and bias have won in negative log-likelihood; a head with
-    an answer seen fewer than `MIN_POSITIVES` times is left as it is.
+    The move gives back at most `GIVEN_BACK` of what temperature and bias have won in negative log-likelihood; a head
+    with an answer seen fewer than `MIN_POSITIVES` times is left as it is.
     """
     if np.bincount(gold, minlength=len(names)).min() < MIN_POSITIVES:
         return {}
