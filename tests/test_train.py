@@ -144,6 +144,7 @@ def test_weights_that_started_alike_are_averaged(prepared):
     assert averaged.scores.keys() == {"types", "voice", "stance", "mean"}
     for name, found in averaged.network.state_dict().items():
         assert torch.allclose(found, sum(one[name] for one in before) / 3, atol=1e-6)
+    assert all(same(weights(network), one) for network, one in zip(networks, before, strict=True))
 
 
 def test_readings_depend_on_seed_and_index_alone(prepared):

@@ -19,9 +19,7 @@ from models.text import SPECIAL_TOKENS
 from models.windows import WindowSpec
 from training.config import Encoder, Windows
 from training.pretrain_data import train_tokenizer
-
-HEADS = "heads.safetensors"
-"""Heads that pretraining trained with the encoder."""
+from training.pretrain_start import HEADS
 
 # AraBERT v1 and v2 (not v02) read text that Farasa has segmented first.
 _NEEDS_FARASA = re.compile(r"bert-(base|large)-arabertv(1|2)(-|$|/)")

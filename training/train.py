@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
@@ -128,10 +129,12 @@ def _train_seed(prepared: Prepared, seed: int, work: Path, *, resume: bool) -> _
 def _averaged(prepared: Prepared, networks: Sequence[Network]) -> _Candidate:
     """Mean of the weights of networks that started alike (a model soup, Wortsman et al. 2022)."""
     weights = [network.state_dict() for network in networks]
-    networks[0].load_state_dict({name: torch.stack([w[name] for w in weights]).mean(dim=0) for name in weights[0]})
-    scores = _uncalibrated(prepared, networks[0])
+    # A copy: where the mean is no better, the first network is kept as it was.
+    averaged = copy.deepcopy(networks[0])
+    averaged.load_state_dict({name: torch.stack([w[name] for w in weights]).mean(dim=0) for name in weights[0]})
+    scores = _uncalibrated(prepared, averaged)
     log.info("weights averaged over %d networks: %s", len(networks), json.dumps(scores))
-    return _Candidate(networks[0], scores, prepared.run.seeds[0], len(networks))
+    return _Candidate(averaged, scores, prepared.run.seeds[0], len(networks))
 
 
 def _uncalibrated(prepared: Prepared, network: Network) -> dict[str, float]:
