@@ -25,8 +25,7 @@ class Batch:
     tokens of the scored sentences of a window without a target. Beside a target only stance is read, which needs no
     mean: `pool` gives the closing [SEP].
 
-    `positions` (B, L) count anew in each window, and in each block where layers are shared; None where each row counts
-    from its start. Tokens of equal `blocks` (B, L) see each other in the shared layers.
+    `positions` (B, L) count anew in each window; None where each row counts from its start.
     """
 
     ids: Integers
@@ -37,23 +36,19 @@ class Batch:
     heads: Integers
     pool: NDArray[np.float32] | None = None
     positions: Integers | None = None
-    blocks: Integers | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Stretches:
-    """How the tokens of one row of windows lie: lengths of its blocks and of its windows, positions read from each."""
+    """How the tokens of one row of windows lie: the windows' lengths, and the positions read from each."""
 
-    blocks: list[int]
     windows: list[int]
     reads: list[int]
 
 
 def stretches(found: Sequence[Window], spec: WindowSpec) -> Stretches:
     """Those of the row that `lay` makes of the windows."""
-    blocks = [n for w in found for n in ((w.tokens,) if w.article is None else (w.head, w.article.tokens))]
-    reads = [len(_positions_read(window, spec)) for window in found]
-    return Stretches(blocks, [window.tokens for window in found], reads)
+    return Stretches([w.tokens for w in found], [len(_positions_read(w, spec)) for w in found])
 
 
 def collate(found: Sequence[Window], spec: WindowSpec) -> Batch:
@@ -63,29 +58,18 @@ def collate(found: Sequence[Window], spec: WindowSpec) -> Batch:
 
 def lay(rows: Sequence[Sequence[Window]], spec: WindowSpec) -> Batch:
     """Rows of one or more windows, padded to the longest row; `mask` numbers a row's windows from 1, 0 is padding."""
-    width = max(sum(window.tokens for window in row) for row in rows)
-    ids = np.full((len(rows), width), spec.pad, dtype=np.int64)
-    mask, types, positions, blocks = (np.zeros_like(ids) for _ in range(4))
+    tokens = lay_tokens(rows, spec)
     # Positions read from each row, and for each window where its own begin among them.
     read: list[list[Ids]] = [[] for _ in rows]
     places: list[tuple[Window, int, int]] = []
     for r, row in enumerate(rows):
         at = count = 0
-        for number, window in enumerate(row, start=1):
-            here = slice(at, at + window.tokens)
-            ids[r, here], mask[r, here] = window.ids, number
-            if spec.token_types:
-                types[r, here] = token_types(window, spec)
-            positions[r, here] = np.arange(window.tokens)
-            blocks[r, here] = 2 * number
-            if window.article is not None:
-                positions[r, at + window.head : here.stop] -= window.head
-                blocks[r, at + window.head : here.stop] += 1
+        for window in row:
             wanted = _positions_read(window, spec)
             read[r].append(wanted + at)
             places.append((window, r, count))
             count += len(wanted)
-            at = here.stop
+            at += window.tokens
     reads = np.zeros((len(rows), max(sum(map(len, parts)) for parts in read)), dtype=np.int64)
     for r, parts in enumerate(read):
         joined = np.concatenate(parts)
@@ -95,16 +79,42 @@ def lay(rows: Sequence[Sequence[Window]], spec: WindowSpec) -> Batch:
     ends = [first + _closing(window, spec) for (window, _, _), first in zip(places, firsts, strict=True)]
     order = [window for window, _, _ in places]
     return Batch(
-        ids,
-        mask,
-        types,
+        tokens.ids,
+        tokens.mask,
+        tokens.types,
         reads,
         np.concatenate(ends).astype(np.int64),
         np.repeat(firsts, [len(window.scored) for window in order]).astype(np.int64),
         _pool(order, ends, reads.size) if spec.pooling == "mean" else None,
-        positions if spec.shared_layers or len(order) > len(rows) else None,
-        blocks if spec.shared_layers else None,
+        tokens.positions if len(order) > len(rows) else None,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tokens:
+    """Rows of windows as tokens (B, L): ids, which window of its row each is of (0 for padding), type and position."""
+
+    ids: Integers
+    mask: Integers
+    types: Integers
+    positions: Integers
+
+
+def lay_tokens(rows: Sequence[Sequence[Window]], spec: WindowSpec) -> Tokens:
+    """The tokens of rows of windows, padded to the longest row."""
+    width = max(sum(window.tokens for window in row) for row in rows)
+    ids = np.full((len(rows), width), spec.pad, dtype=np.int64)
+    mask, types, positions = (np.zeros_like(ids) for _ in range(3))
+    for r, row in enumerate(rows):
+        at = 0
+        for number, window in enumerate(row, start=1):
+            here = slice(at, at + window.tokens)
+            ids[r, here], mask[r, here] = window.ids, number
+            if spec.token_types:
+                types[r, here] = token_types(window, spec)
+            positions[r, here] = np.arange(window.tokens)
+            at = here.stop
+    return Tokens(ids, mask, types, positions)
 
 
 def _positions_read(window: Window, spec: WindowSpec) -> Ids:

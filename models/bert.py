@@ -37,31 +37,30 @@ def embed(encoder: PreTrainedModel, ids: Tensor, types: Tensor | None, positions
     return hidden
 
 
-def below(encoder: PreTrainedModel, hidden: Tensor, mask: Tensor | Sequence[int] | None, layers: int) -> Tensor:
-    """States (B, L, hidden) after the lowest `layers`.
+def every(encoder: PreTrainedModel, hidden: Tensor, mask: Tensor | Sequence[int] | None) -> Tensor:
+    """Last states (B, L, hidden) of all tokens, given those before the first layer.
 
     `mask` is as `Network.forward` takes it, or the lengths of the stretches of one row (B = 1) that see themselves.
     """
     parts: Any = encoder
-    return _through(encoder, parts.encoder.layer[:layers], hidden, mask)
+    return _through(encoder, parts.encoder.layer, hidden, mask)
 
 
-def above(
+def few(
     encoder: PreTrainedModel,
     hidden: Tensor,
     mask: Tensor | Sequence[int] | None,
-    layers: int,
     reads: Tensor,
     counts: Sequence[int] = (),
 ) -> Tensor:
-    """Last states (B, Q, hidden) at the positions `reads` (B, Q) of each row, given those after `layers` layers.
+    """Last states (B, Q, hidden) at the positions `reads` (B, Q) of each row; `hidden` and `mask` as for `every`.
 
     A sentence's vector is that of a few tokens, so in the last layer the other tokens serve as keys and values only:
     an eighth of the work of a window of six layers is never read. `counts` says how many of `reads` belong to each
     stretch, where `mask` is their lengths.
     """
     parts: Any = encoder
-    *lower, last = parts.encoder.layer[layers:]
+    *lower, last = parts.encoder.layer
     hidden = _through(encoder, lower, hidden, mask)
     read = hidden.gather(1, reads.unsqueeze(-1).expand(-1, -1, hidden.shape[-1]))
     if mask is None or isinstance(mask, Tensor):

@@ -35,7 +35,10 @@ REQUIRED = (
     "README.md",
     "LICENSE",
 )
-OPTIONAL = ("model.int8.onnx",)
+STANCE = "stance.onnx"
+"""The graph that compares target and article, where a network reads them apart."""
+
+OPTIONAL = ("model.int8.onnx", STANCE)
 ONNX = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
 SHIPPED = Path(__file__).resolve().parent / "compact"
 """The bundle that comes with the code."""
@@ -92,7 +95,7 @@ class Bundle:
         scheme = Scheme.from_json(manifest.scheme)
         _check_versions(manifest, scheme)
         try:
-            windows = WindowSpec(**manifest.windows)
+            windows = WindowSpec(**_known(manifest.windows))
         except TypeError as error:
             raise BundleError(f"{MANIFEST}: windows: {error}") from error
         return cls(path, manifest, scheme, windows, hashlib.sha256(raw).hexdigest())
@@ -133,6 +136,11 @@ class Bundle:
     def licence_text(self) -> str:
         """The licence of the weights."""
         return (self.path / "LICENSE").read_text(encoding="utf-8")
+
+
+def _known(windows: Mapping[str, Any]) -> dict[str, Any]:
+    # Bundles of version 0.2 say that they share no layers between targets, the only number there ever was.
+    return {name: value for name, value in windows.items() if (name, value) != ("shared_layers", 0)}
 
 
 def save(target: Path, fields: Mapping[str, Any], write: Callable[[Path], None]) -> Bundle:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +26,6 @@ class Network(nn.Module):
 
     def __init__(self, encoder: PreTrainedModel, heads: Heads, spec: WindowSpec, dropout: float = 0.1) -> None:
         super().__init__()
-        check_shared_layers(encoder.config, spec)
         self.encoder, self.layout, self.spec = encoder, heads, spec
         hidden = int(encoder.config.hidden_size)
         self.dropout = nn.Dropout(dropout)
@@ -48,7 +46,6 @@ class Network(nn.Module):
         heads: Tensor,
         pool: Tensor | None = None,
         positions: Tensor | None = None,
-        blocks: Tensor | None = None,
         stretches: Stretches | None = None,
     ) -> Tensor:
         """Logits (N, heads.width) of the N scored sentences; the arguments are the fields of `batch.Batch`.
@@ -57,56 +54,16 @@ class Network(nn.Module):
         rows that hold several windows. One row of any number of windows may say where they lie by `stretches`
         instead, if the encoder has BERT's shape.
         """
-        if stretches is not None:
-            states = self.below(ids, stretches.blocks, types, positions)
-            return self.above(states, stretches.windows, types, reads, ends, heads, pool, stretches.reads)
         if bert.is_bert(self.encoder):
-            apart = None if blocks is None else (blocks[:, :, None] == blocks[:, None, :]).unsqueeze(1)
-            states = self.below(ids, apart, types, positions)
-            return self.above(states, mask, types, reads, ends, heads, pool)
-        hidden = self.states(ids, mask, types, positions)
-        read = hidden.gather(1, reads.unsqueeze(-1).expand(-1, -1, hidden.shape[-1])).flatten(0, 1)
-        return self._answer(read, ends, heads, pool)
-
-    def below(
-        self,
-        ids: Tensor,
-        mask: Tensor | Sequence[int] | None,
-        types: Tensor | None,
-        positions: Tensor | None = None,
-    ) -> Tensor:
-        """States (B, L, hidden) of blocks after the shared layers (the embeddings, where none is shared).
-
-        Rows may hold several blocks, if `mask` (B, 1, L, L) or, for one row, the blocks' lengths keep them apart.
-        """
-        if self.spec.shared_layers and types is not None:
-            # Whether a token stands on both sides is known where they meet.
-            types = types % 2
-        hidden = bert.embed(self.encoder, ids, types, positions)
-        return bert.below(self.encoder, hidden, mask, self.spec.shared_layers)
-
-    def above(
-        self,
-        states: Tensor,
-        mask: Tensor | Sequence[int] | None,
-        types: Tensor | None,
-        reads: Tensor,
-        ends: Tensor,
-        heads: Tensor,
-        pool: Tensor | None = None,
-        counts: Sequence[int] = (),
-    ) -> Tensor:
-        """Logits from what `below` gives of a window's blocks, side by side; arguments as in `forward`."""
-        if self.spec.shared_layers and types is not None and self.spec.token_types == 4:
-            states = states + self.matches()[types]
-        read = bert.above(self.encoder, states, mask, self.spec.shared_layers, reads, counts)
-        return self._answer(read.flatten(0, 1), ends, heads, pool)
-
-    def matches(self) -> Tensor:
-        """(token types, hidden): what is added where the sides meet, for tokens that stand on both."""
-        embeddings: Any = self.encoder.get_submodule("embeddings")
-        table: Tensor = embeddings.token_type_embeddings.weight
-        return torch.cat((torch.zeros_like(table[:2]), table[2:]))
+            hidden = bert.embed(self.encoder, ids, types, positions)
+            apart, counts = (mask, ()) if stretches is None else (stretches.windows, stretches.reads)
+            read = bert.few(self.encoder, hidden, apart, reads, counts).flatten(0, 1)
+        else:
+            hidden = self.states(ids, mask, types, positions)
+            read = hidden.gather(1, reads.unsqueeze(-1).expand(-1, -1, hidden.shape[-1])).flatten(0, 1)
+        sentence = read[ends]
+        own = sentence if pool is None else pool.to(read.dtype) @ read
+        return torch.cat((self.said(own), self.stood(sentence, read[heads])), dim=-1)
 
     def states(self, ids: Tensor, mask: Tensor | None, types: Tensor | None, positions: Tensor | None) -> Tensor:
         """Last hidden states (B, L, hidden) of every token, from any encoder."""
@@ -119,34 +76,17 @@ class Network(nn.Module):
         hidden: Tensor = self.encoder(**inputs).last_hidden_state
         return hidden
 
-    def _answer(self, read: Tensor, ends: Tensor, heads: Tensor, pool: Tensor | None) -> Tensor:
-        sentence = read[ends]
-        own = sentence if pool is None else pool.to(read.dtype) @ read
-        return self.read(own, sentence, read[heads])
-
-    def read(self, own: Tensor, sentence: Tensor, target: Tensor) -> Tensor:
-        """Logits (N, heads.width) from (N, hidden) vectors: pooled for types and voice; closing [SEP]s for stance."""
-        sentence, target = self.dropout(sentence), self.dropout(target)
+    def said(self, own: Tensor) -> Tensor:
+        """Logits of types, primary and voice (N, all but stance's) from the sentences' pooled vectors (N, hidden)."""
         alone = self.dropout(F.gelu(self.tags(self.dropout(own))))
-        pair = self.dropout(F.gelu(self.pair(torch.cat((sentence, target, sentence * target), dim=-1))))
-        return torch.cat((self.types(alone), self.primary(alone), self.voice(alone), self.stance(pair)), dim=-1)
+        return torch.cat((self.types(alone), self.primary(alone), self.voice(alone)), dim=-1)
 
-
-def check_shared_layers(config: PreTrainedConfig, spec: WindowSpec) -> None:
-    """Refuse to share layers that an encoder does not have, or cannot be stopped between.
-
-    Raises:
-        ConfigError: says which, and what is allowed.
-
-    """
-    layers = int(getattr(config, "num_hidden_layers", 0))
-    if spec.shared_layers and config.model_type != "bert":
-        raise ConfigError(
-            f"windows.shared_layers: {spec.shared_layers}: only encoders of BERT's own shape share layers, "
-            f"this one is {config.model_type}; use 0"
-        )
-    if spec.shared_layers >= layers > 0:
-        raise ConfigError(f"windows.shared_layers: {spec.shared_layers}: this encoder has {layers} layers; share fewer")
+    def stood(self, sentence: Tensor, target: Tensor, *compared: Tensor) -> Tensor:
+        """Logits of stance (N, 4) from closing [SEP]s (N, hidden), and what else is known of each pair (N, any)."""
+        sentence, target = self.dropout(sentence), self.dropout(target)
+        both = torch.cat((sentence, target, sentence * target, *compared), dim=-1)
+        stance: Tensor = self.stance(self.dropout(F.gelu(self.pair(both))))
+        return stance
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +152,7 @@ def load_encoder(
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"encoder: {name}: not a checkpoint that transformers can load ({reason})") from error
-    drop_pooler(encoder)
-    if token_types and token_types > int(getattr(encoder.config, "type_vocab_size", 0) or 0):
-        _extend_token_types(encoder, token_types)
-    return encoder
+    return with_token_types(drop_pooler(encoder), token_types or 0)
 
 
 def build_encoder(config: dict[str, Any], dropout: float = 0.0) -> PreTrainedModel:
@@ -246,7 +183,10 @@ def set_dropout(config: PreTrainedConfig, dropout: float) -> None:
             setattr(config, name, value)
 
 
-def _extend_token_types(encoder: PreTrainedModel, count: int) -> None:
+def with_token_types(encoder: PreTrainedModel, count: int) -> PreTrainedModel:
+    """The encoder with `count` rows of token-type embeddings, its own if 0; the first ones are those it had."""
+    if not count or count == int(getattr(encoder.config, "type_vocab_size", 0) or 0):
+        return encoder
     old = getattr(getattr(encoder, "embeddings", None), "token_type_embeddings", None)
     if not isinstance(old, nn.Embedding) or old.num_embeddings < 2:
         raise ConfigError(f"token_types: {count}: this encoder has no token types to extend; use 2 or leave it out")
@@ -256,3 +196,4 @@ def _extend_token_types(encoder: PreTrainedModel, count: int) -> None:
             new.weight[row] = old.weight[row if row < old.num_embeddings else row % 2]
     encoder.get_submodule("embeddings").token_type_embeddings = new
     encoder.config.type_vocab_size = count
+    return encoder

@@ -5,13 +5,13 @@
 The target may be empty (`[CLS] [SEP] s1 …`). Windows of a long article overlap by `overlap` sentences, and each
 sentence is scored in the window where it is farthest from an edge.
 
-Where an encoder shares its lowest layers between targets (DeFormer, Cao et al. 2020), a window beside a target is two
-blocks, which those layers read apart and the others together:
+Where an encoder reads target and article apart, a window beside a target is two blocks, which only the comparison
+that follows brings together (models/apart.py):
 
     [CLS] target [SEP] | [CLS] [SEP] s1 [SEP] s2 [SEP] … sn [SEP]
 
-The second is the window beside no target, so it goes through those layers once, whatever the number of targets.
-Positions count anew in each block.
+The second is the window beside no target, so the encoder reads it once, whatever the number of targets. Positions count
+anew in each block.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from tokenizers import Tokenizer
 Ids = NDArray[np.int32]
 Pooling = Literal["sep", "mean"]
 
+_NOTHING: Ids = np.zeros(0, dtype=np.int32)
+
 
 @dataclass(frozen=True, slots=True)
 class WindowSpec:
@@ -34,7 +36,7 @@ class WindowSpec:
 
     `max_tokens` counts special tokens. `token_types` is the number of token types of the encoder: 0 for none,
     2 for BERT's segments, 4 where a token also says whether it stands on both sides (see `token_types`).
-    `shared_layers` is the number of lowest layers that read target and article apart.
+    `apart` says whether the encoder reads target and article apart.
     """
 
     cls: int
@@ -45,7 +47,7 @@ class WindowSpec:
     overlap: int = 2
     token_types: int = 2
     pooling: Pooling = "sep"
-    shared_layers: int = 0
+    apart: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for bundle.json."""
@@ -53,7 +55,7 @@ class WindowSpec:
 
     def room(self, target_tokens: int) -> int:
         """Tokens left for sentences (each closed by one separator) beside a target."""
-        return self.max_tokens - 2 - (0 if self.shared_layers else target_tokens)
+        return self.max_tokens - 2 - (0 if self.apart else target_tokens)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,10 +86,6 @@ class Window:
         """Whether it stands beside a target of any tokens."""
         return self.head > 2
 
-    @property
-    def lead(self) -> int:
-        """Tokens before the sentences: [CLS] target [SEP], and the second block's [CLS] [SEP]."""
-        return self.head if self.article is None else self.head + self.article.head
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Ids]:
@@ -103,7 +101,7 @@ def token_types(window: Window, spec: WindowSpec) -> Ids:
     matches are what a small encoder is slowest to find by attention alone.
     """
     types = np.zeros(window.tokens, dtype=np.int32)
-    types[window.lead :] = 1
+    types[window.head :] = 1
     if spec.token_types == 4 and window.beside:
         target, article = window.ids[: window.head], window.ids[window.head :]
         types[: window.head] += 2 * _on_both(target, article, spec)
@@ -123,8 +121,8 @@ def windows(sentences: Sequence[Ids], target: Ids | None, spec: WindowSpec, *, c
     Without `context` each sentence has a window of its own. A sentence that does not fit a window loses its
     tail there; `truncated` says which ones do.
     """
-    if spec.shared_layers and target is not None:
-        return [_joined(target, window, spec) for window in windows(sentences, None, spec, context=context)]
+    if spec.apart and target is not None:
+        return [joined(target, window) for window in windows(sentences, None, spec, context=context)]
     lead = np.concatenate(([spec.cls], target if target is not None else [], [spec.sep])).astype(np.int32)
     room = spec.max_tokens - len(lead)
     cut = [ids[: room - 1] for ids in sentences]
@@ -140,17 +138,17 @@ def windows(sentences: Sequence[Ids], target: Ids | None, spec: WindowSpec, *, c
 def beside(
     own: Sequence[Window], sentences: Sequence[Ids], target: Ids, spec: WindowSpec, *, context: bool = True
 ) -> list[Window]:
-    """The windows of an article beside a target, given those `own` ones beside none: shared layers read these once."""
-    if spec.shared_layers:
-        return [_joined(target, window, spec) for window in own]
+    """The windows of an article beside a target, given those `own` ones beside none, which may be read once for all."""
+    if spec.apart:
+        return [joined(target, window) for window in own]
     return windows(sentences, target, spec, context=context)
 
 
-def _joined(target: Ids, article: Window, spec: WindowSpec) -> Window:
-    """A window of two blocks; with a target of no tokens, the article's own."""
+def joined(target: Ids, article: Window) -> Window:
+    """A window of two blocks, given the one beside none; with a target of no tokens, that one."""
     if not len(target):
         return article
-    lead = np.concatenate(([spec.cls], target, [spec.sep])).astype(np.int32)
+    lead = np.concatenate((article.ids[:1], target, article.ids[1:2])).astype(np.int32)
     return replace(
         article,
         ids=np.concatenate((lead, article.ids)),
@@ -159,6 +157,15 @@ def _joined(target: Ids, article: Window, spec: WindowSpec) -> Window:
         ends=article.ends + len(lead),
         article=article,
     )
+
+
+def blocks(window: Window) -> list[tuple[object, Window]]:
+    """What the encoder reads apart of a window, each with a key that equal ones share: the target, the article."""
+    if window.article is None:
+        return [(window, window)]
+    ids = window.ids[: window.head]
+    target = Window(ids, window.head, _NOTHING, _NOTHING, _NOTHING, _NOTHING)
+    return [(ids.tobytes(), target), (window.article, window.article)]
 
 
 def truncated(sentences: Sequence[Ids], target_tokens: int, spec: WindowSpec) -> list[bool]:

@@ -46,13 +46,11 @@ def test_useful_work_of_a_window_counted_by_hand():
     # Where a mean is read, all six tokens of the sentences count as read.
     pooled = useful_flops(config, replace(spec, pooling="mean"), [window])
     assert pooled["done"] == layer + 8 * 2 * 2 * 16 + 7 * 2 * (2 * 16 + 2 * 32) + 2 * 2 * 7 * 8 * 4
-    # Beside a target of one word, the shared layer reads its three tokens alone, the last one all eleven.
-    shared = replace(spec, shared_layers=1)
-    (joint,) = beside([window], [], np.asarray([9]), shared)
+    # Read apart, the article is read once, and a target of one word as three tokens.
+    apart = replace(spec, apart=True)
+    (beside_target,) = beside([window], [], np.asarray([9]), apart)
     target = 3 * 2 * (4 * 16 + 2 * 32) + 2 * 2 * 3 * 3 * 4
-    assert useful_flops(config, shared, [joint])["done"] == (
-        target + 11 * 2 * 2 * 16 + 3 * 2 * (2 * 16 + 2 * 32) + 2 * 2 * 3 * 11 * 4
-    )
+    assert useful_flops(config, apart, [window, beside_target])["done"] == 2 * (layer + target)
 
 
 def test_rounds_take_turns_and_the_first_is_not_counted():

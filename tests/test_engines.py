@@ -11,15 +11,19 @@ import torch
 from transformers import AutoConfig, AutoModel
 
 from models import bert
+from models.apart import ApartNetwork, build_network
 from models.batch import collate, lay
 from models.engines import Heads, answered
 from models.engines.onnx import OnnxEngine
 from models.engines.torch import Inputs, TorchEngine, to_tensors
 from models.errors import BundleError, ConfigError
+from models.labels import SCHEME
 from models.network import Network, drop_pooler
 from models.windows import Pooling, Window, WindowSpec, beside, windows
-from training.batching import first_fit
+from training.articles import LabelledSentence
+from training.batching import Collator, first_fit
 from training.export import export_onnx, largest_difference, quantise
+from training.reads import Reading
 
 SHAPE = {
     "vocab_size": 400,
@@ -33,13 +37,13 @@ SHAPE = {
 
 
 def make_network(
-    kind: str = "bert", *, pooling: Pooling = "sep", token_types: int = 2, shared_layers: int = 0, **changes: object
+    kind: str = "bert", *, pooling: Pooling = "sep", token_types: int = 2, apart: bool = False, **changes: object
 ) -> Network:
     torch.manual_seed(3)
     sizes = {**SHAPE, "type_vocab_size": max(1, token_types), **changes}
     encoder = drop_pooler(AutoModel.from_config(AutoConfig.for_model(kind, **sizes)))
-    spec = WindowSpec(1, 2, 0, max_tokens=128, token_types=token_types, pooling=pooling, shared_layers=shared_layers)
-    network = Network(encoder, Heads(8), spec, dropout=0.0)
+    spec = WindowSpec(1, 2, 0, max_tokens=128, token_types=token_types, pooling=pooling, apart=apart)
+    network = build_network(encoder, Heads(8), spec, dropout=0.0)
     with torch.no_grad():
         # Larger weights make every mix-up of tokens visible.
         for parameter in network.parameters():
@@ -114,9 +118,8 @@ def test_its_gradients_are_those_of_the_whole_layer(network, monkeypatch):
 
 @pytest.mark.parametrize("pooling", ["sep", "mean"])
 @pytest.mark.parametrize("kernel", ["sdpa", "eager"])
-@pytest.mark.parametrize("shared_layers", [0, 2])
-def test_packed_rows_answer_as_padded_ones(pooling, kernel, shared_layers):
-    network = make_network(pooling=pooling, token_types=4, shared_layers=shared_layers)
+def test_packed_rows_answer_as_padded_ones(pooling, kernel):
+    network = make_network(pooling=pooling, token_types=4)
     network.encoder.set_attn_implementation(kernel)
     found = make_windows(network.spec)
     inputs, order = packed(found, network.spec)
@@ -125,35 +128,39 @@ def test_packed_rows_answer_as_padded_ones(pooling, kernel, shared_layers):
 
 
 @pytest.mark.parametrize("pooling", ["sep", "mean"])
-def test_shared_layers_give_what_the_whole_network_gives(pooling):
-    network = make_network(pooling=pooling, token_types=4, shared_layers=2)
+@pytest.mark.parametrize("packing", [False, True])
+def test_what_is_read_apart_answers_in_training_as_in_its_engine(pooling, packing):
+    network = make_network(pooling=pooling, apart=True)
     found = make_windows(network.spec)
+    readings = [
+        [Reading(w, (LabelledSentence(text=""),) * len(w.scored), (None,) * len(w.scored), w.beside, 1.0)] for w in found
+    ]
+    batch = Collator(network.spec, SCHEME.type_ids, 0.1, packing=packing)(readings)
     with torch.no_grad():
-        whole = network(**padded(found, network.spec)).numpy()
-    apart = np.concatenate(TorchEngine(network, "cpu").run(found))
-    assert np.abs(whole - apart).max() <= 1e-5
+        whole = network(**batch["inputs"]).numpy()
+    assert np.abs(whole - np.concatenate(TorchEngine(network, "cpu").run(found))).max() <= 1e-5
 
 
-def test_an_article_goes_through_the_shared_layers_once(monkeypatch):
-    network = make_network(shared_layers=1)
+def test_an_article_and_a_target_are_read_once(monkeypatch):
+    network = make_network(apart=True)
     sentences = [np.arange(5, 25).astype(np.int32)]
     own = windows(sentences, None, network.spec)
     targets = [np.asarray(ids, dtype=np.int32) for ids in ([7, 8], [9], [9], [30, 31, 32])]
     found = own + [w for t in targets for w in beside(own, sentences, t, network.spec)]
     read: list[int] = []
-    plain = Network.below
+    plain = ApartNetwork.encode
 
-    def counted(self: Network, ids: torch.Tensor, *rest: torch.Tensor | None) -> torch.Tensor:
+    def counted(self: ApartNetwork, ids: torch.Tensor, *rest: torch.Tensor | None) -> torch.Tensor:
         read.extend([ids.shape[1]] * ids.shape[0])
         return plain(self, ids, *rest)
 
-    monkeypatch.setattr(Network, "below", counted)
+    monkeypatch.setattr(ApartNetwork, "encode", counted)
     TorchEngine(network, "cpu").run(found)
     assert sorted(read) == [3, 4, 5, 23]
 
 
 def test_states_are_kept_for_the_windows_that_come_next(tmp_path):
-    network = make_network(shared_layers=1)
+    network = make_network(apart=True)
     export_onnx(network, tmp_path / "model.onnx")
     found = make_windows(network.spec)
     engine = OnnxEngine(tmp_path / "model.onnx", network.spec, 1)
@@ -163,12 +170,11 @@ def test_states_are_kept_for_the_windows_that_come_next(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "shared_layers", "message"),
-    [("bert", 3, "this encoder has 3 layers; share fewer"), ("xlm-roberta", 1, "this one is xlm-roberta; use 0")],
+    ("kind", "changes"), [("modernbert", {}), ("bert", {"hidden_act": "relu"}), ("bert", {"num_attention_heads": 1})]
 )
-def test_layers_that_cannot_be_shared_are_one_sentence(kind, shared_layers, message):
-    with pytest.raises(ConfigError, match=rf"windows\.shared_layers: {shared_layers}: .*{message}"):
-        make_network(kind, shared_layers=shared_layers)
+def test_an_encoder_that_cannot_read_apart_is_one_sentence(kind, changes):
+    with pytest.raises(ConfigError, match=rf"windows\.apart: true: only encoders of .*; this one is {kind}; use false"):
+        make_network(kind, apart=True, **changes)
 
 
 @pytest.mark.parametrize(
@@ -177,9 +183,10 @@ def test_layers_that_cannot_be_shared_are_one_sentence(kind, shared_layers, mess
         ("bert", 2, {}),
         ("bert", 4, {"pooling": "mean"}),
         ("bert", 0, {}),
-        ("bert", 2, {"shared_layers": 1}),
-        ("bert", 4, {"shared_layers": 2, "pooling": "mean"}),
+        ("bert", 2, {"apart": True}),
+        ("bert", 2, {"apart": True, "pooling": "mean"}),
         ("xlm-roberta", 0, {"bos_token_id": 1, "eos_token_id": 2}),
+        ("xlm-roberta", 0, {"bos_token_id": 1, "eos_token_id": 2, "apart": True}),
     ],
 )
 def test_the_graph_of_each_shape_is_the_network(tmp_path, kind, token_types, changes):
@@ -191,9 +198,9 @@ def test_the_graph_of_each_shape_is_the_network(tmp_path, kind, token_types, cha
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-@pytest.mark.parametrize("shared_layers", [0, 2])
-def test_neighbours_do_not_change_an_answer(tmp_path, precision, shared_layers):
-    network = make_network(token_types=4, shared_layers=shared_layers)
+@pytest.mark.parametrize("apart", [False, True])
+def test_neighbours_do_not_change_an_answer(tmp_path, precision, apart):
+    network = make_network(apart=apart)
     path = tmp_path / "model.onnx"
     export_onnx(network, path)
     if precision == "int8":

@@ -15,6 +15,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from models.apart import build_network
 from models.bundle import Bundle
 from models.engines import Heads
 from models.engines.torch import load_network
@@ -108,19 +109,19 @@ def test_one_allowed_answer_is_cross_entropy():
 
 def readings(prepared: Prepared, count: int, spec: WindowSpec | None = None) -> list:
     reads = Reads(prepared.train, spec or prepared.source.spec, prepared.run.crops, epochs=1, seed=3)
-    return [reads[i] for i in range(count)]
+    return [reading for i in range(count) for reading in reads[i]][:count]
 
 
 @pytest.mark.parametrize("one_row", [False, True])
-@pytest.mark.parametrize(("shared_layers", "pooling"), [(0, "sep"), (1, "sep"), (1, "mean")])
-def test_packing_changes_neither_loss_nor_gradients(prepared, one_row, shared_layers, pooling):
+@pytest.mark.parametrize(("apart", "pooling"), [(False, "sep"), (True, "sep"), (True, "mean")])
+def test_packing_changes_neither_loss_nor_gradients(prepared, one_row, apart, pooling):
     torch.manual_seed(2)
-    spec = replace(prepared.source.spec, shared_layers=shared_layers, pooling=pooling)
-    network = Network(prepared.source.build(0.0), HEADS, spec, dropout=0.0)
+    spec = replace(prepared.source.spec, apart=apart, pooling=pooling)
+    network = build_network(prepared.source.build(0.0), HEADS, spec, dropout=0.0)
     found = readings(prepared, 12, spec)
     gradients = []
     for packing in (True, False):
-        batch = Collator(spec, SCHEME.type_ids, 0.1, packing=packing, one_row=one_row)(found)
+        batch = Collator(spec, SCHEME.type_ids, 0.1, packing=packing, one_row=one_row)([found])
         if packing:
             assert (batch["inputs"]["ids"].shape[0] == 1) == one_row
             assert batch["inputs"]["ids"].shape[0] < len(found)
@@ -157,7 +158,7 @@ def test_readings_depend_on_seed_and_index_alone(prepared):
 def test_types_are_learnt_beside_no_target_and_stances_beside_one(prepared):
     collate = Collator(prepared.source.spec, SCHEME.type_ids, 0.1, packing=True)
     for reading in readings(prepared, 40):
-        known = collate([reading])["answers"]
+        known = collate([[reading]])["answers"]
         assert bool(known["types_weight"].any()) == (not reading.beside_target)
         assert bool(known["stance_weight"].any()) == reading.beside_target
         assert len(reading.window.ends) == len(reading.sentences) == len(reading.stances)
@@ -166,7 +167,7 @@ def test_types_are_learnt_beside_no_target_and_stances_beside_one(prepared):
 def test_targets_of_other_articles_are_unrelated(prepared):
     crops = prepared.run.crops.model_copy(update={"foreign": 3.0})
     reads = Reads(prepared.train, prepared.source.spec, crops, epochs=1, seed=0)
-    everything = [reads[i] for i in range(len(reads))]
+    everything = [reading for i in range(len(reads)) for reading in reads[i]]
     unrelated = frozenset({str(Stance.UNRELATED)})
     foreign = [r for r in everything if r.beside_target and set(r.stances) == {unrelated}]
     assert len(foreign) > len(everything) / 3
@@ -286,21 +287,24 @@ def test_held_out_articles_calibrate_in_the_place_of_folds(prepared):
         Run.model_validate({**held.model_dump(), "optimisation": optimisation})
 
 
-def test_a_bundle_is_gone_on_from(tmp_path):
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_bundle_is_gone_on_from(tmp_path, apart):
     folder = write_tiny(tmp_path / "tiny", pooling="mean", token_types=4, max_tokens=128)
     bundle = Bundle.load(folder)
     encoder = Encoder(path="tiny")
-    source = resolve(encoder, Windows(max_tokens=128, max_target_tokens=48, shared_layers=1), tmp_path, [])
-    assert source.spec == replace(bundle.windows, pooling="sep", shared_layers=1)
+    source = resolve(encoder, Windows(max_tokens=128, max_target_tokens=48, apart=apart), tmp_path, [])
+    types = 2 if apart else 4
+    assert source.spec == replace(bundle.windows, pooling="sep", apart=apart, token_types=types)
     assert source.name == bundle.manifest.encoder
-    network = Network(source.build(0.1), Heads(3), source.spec)
+    network = build_network(source.build(0.1), Heads(3), source.spec)
     assert network.encoder.config.hidden_dropout_prob == 0.1
     source.start_heads(network)
     known, found = load_network(bundle).state_dict(), network.state_dict()
-    # Other claim types have heads of their own; all else is the bundle's.
-    assert known.keys() == found.keys()
-    others = {name for name in known if not torch.equal(found[name], known[name])}
-    assert {name.split(".")[0] for name in others} == {"types", "primary"}
+    # Other claim types have heads of their own, and so has a stance that is read apart; all else is the bundle's.
+    kinds = "encoder.embeddings.token_type_embeddings.weight"
+    assert torch.equal(found.pop(kinds), known.pop(kinds)[:types])
+    others = {name.split(".")[0] for name in found if name not in known or not torch.equal(found[name], known[name])}
+    assert others == {"types", "primary"} | ({"pair", "alignment"} if apart else set())
     with pytest.raises(ConfigError, match=r"encoder\.normaliser: plain: the bundle .* reads text of arabert-v02"):
         resolve(Encoder(path="tiny", normaliser="plain"), Windows(max_tokens=128), tmp_path, [])
     with pytest.raises(ConfigError, match=r"windows\.max_tokens: 512: .*tiny reads at most 128"):

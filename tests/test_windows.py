@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from models.batch import collate, lay
 from models.engines import batches
-from models.windows import WindowSpec, beside, lay_out, token_types, truncated, windows
+from models.places import places
+from models.windows import WindowSpec, beside, blocks, lay_out, token_types, truncated, windows
 
 SPEC = WindowSpec(cls=1, sep=2, pad=0, max_tokens=32, max_target_tokens=8)
 
-SHARED = WindowSpec(cls=1, sep=2, pad=0, max_tokens=32, max_target_tokens=8, token_types=4, shared_layers=1)
+APART = WindowSpec(cls=1, sep=2, pad=0, max_tokens=32, max_target_tokens=8, apart=True)
 
 sentences = st.lists(
     st.lists(st.integers(3, 99), max_size=45).map(lambda ids: np.asarray(ids, dtype=np.int32)), min_size=1, max_size=30
@@ -68,32 +69,52 @@ def test_token_types_mark_sides_and_matches():
     assert list(token_types(window, marked)) == [0, 2, 0, 0, 1, 3, 1, 1, 1]
 
 
-def test_shared_layers_lay_a_target_before_the_window_beside_none():
-    own = windows([np.asarray([5, 6]), np.asarray([7])], None, SHARED)
-    (window,) = beside(own, [], np.asarray([6, 9]), SHARED)
+def test_a_target_read_apart_is_a_block_before_the_window_beside_none():
+    own = windows([np.asarray([5, 6]), np.asarray([7])], None, APART)
+    (window,) = beside(own, [], np.asarray([6, 9]), APART)
     assert window.article is own[0]
     assert list(window.ids) == [1, 6, 9, 2, 1, 2, 5, 6, 2, 7, 2]
-    assert list(token_types(window, SHARED)) == [0, 2, 0, 0, 0, 0, 1, 3, 1, 1, 1]
-    assert (window.head, window.lead) == (4, 6)
-    assert list(window.ends) == [9, 11]
-    batch = collate([*own, window], SHARED)
-    assert batch.positions is not None
-    assert batch.blocks is not None
-    assert list(batch.positions[1]) == [0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6]
-    assert list(batch.blocks[1]) == [2] * 4 + [3] * 7
-    assert list(batch.blocks[0]) == [2] * 7 + [0] * 4
+    assert (window.head, list(window.ends)) == (4, [9, 11])
+    (_, target), (key, article) = blocks(window)
+    assert list(target.ids) == [1, 6, 9, 2]
+    assert key is article is own[0]
     # Toward a target of no words nothing is said that the article's own window does not say.
-    assert beside(own, [], np.asarray([], dtype=np.int32), SHARED) == own
+    assert beside(own, [], np.asarray([], dtype=np.int32), APART) == own
 
 
 @given(sentences, targets, st.booleans())
-def test_shared_layers_read_the_same_article_whatever_the_target(found, target, context):
-    own = windows(found, None, SHARED, context=context)
-    whole = windows(found, target, SHARED, context=context)
+def test_the_same_article_is_read_whatever_the_target(found, target, context):
+    own = windows(found, None, APART, context=context)
+    whole = windows(found, target, APART, context=context)
     for article, window in zip(own, whole, strict=True):
         assert list(window.ids[window.tokens - article.tokens :]) == list(article.ids)
         assert list(window.sentences) == list(article.sentences)
-    assert truncated(found, 0 if target is None else len(target), SHARED) == truncated(found, 0, SHARED)
+    assert truncated(found, 0 if target is None else len(target), APART) == truncated(found, 0, APART)
+
+
+@given(st.lists(st.tuples(sentences, targets, targets), min_size=1, max_size=3))
+def test_places_are_those_of_each_sentence_and_its_target(articles):
+    found = []
+    for article, *wanted in articles:
+        own = windows(article, None, APART)
+        found += own + [w for t in wanted if t is not None for w in beside(own, article, t, APART)]
+    known = {key: block for window in found for key, block in blocks(window)}
+    firsts = dict(zip(known, np.cumsum([0, *(b.tokens for b in known.values())]).tolist(), strict=False))
+    ids = np.concatenate([block.ids for block in known.values()])
+    where = places(found, firsts)
+    pairs = iter(where.pairs)
+    for window in found:
+        for k in window.scored:
+            sentence, target = next(pairs)
+            row = where.sentences[sentence]
+            assert list(ids[row[row >= 0]]) == list(window.ids[window.starts[k] : window.ends[k]])
+            assert (target < 0) == (window.article is None)
+            if target >= 0:
+                row = where.targets[target]
+                assert list(ids[row[row >= 0]]) == list(window.ids[: window.head])
+    assert next(pairs, None) is None
+    # However often it is asked about, a sentence of an article has one row.
+    assert len(where.sentences) == sum(len(w.scored) for w in {id(w): w for w in known.values()}.values())
 
 
 def test_collate_points_at_each_sentence():
@@ -110,9 +131,9 @@ def test_collate_points_at_each_sentence():
     assert batch.pool is None
 
 
-@given(st.lists(st.tuples(sentences, targets), min_size=1, max_size=3), st.sampled_from([0, 1]), st.booleans())
-def test_a_pool_averages_the_tokens_of_each_sentence(articles, shared, together):
-    spec = WindowSpec(cls=1, sep=2, pad=0, max_tokens=32, pooling="mean", shared_layers=shared)
+@given(st.lists(st.tuples(sentences, targets), min_size=1, max_size=3), st.booleans())
+def test_a_pool_averages_the_tokens_of_each_sentence(articles, together):
+    spec = WindowSpec(cls=1, sep=2, pad=0, max_tokens=32, pooling="mean")
     found = [w for article, target in articles for w in windows(article, target, spec)]
     batch = lay([found], spec) if together else collate(found, spec)
     assert batch.pool is not None

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.batch import lay, stretches
-from models.engines.torch import Inputs, to_tensors
+from models.batch import lay, lay_tokens, stretches
+from models.engines.torch import to_tensors
 from models.labels import STANCES, VOICES
 from models.network import Answers
-from models.windows import Window, WindowSpec
+from models.places import places
+from models.windows import Window, WindowSpec, blocks
 from training.articles import Allowed
 from training.reads import Reading
 
@@ -34,18 +35,47 @@ class Collator:
         self._spec, self._types, self._partial = spec, tuple(types), partial
         self._packing, self._one_row = packing, one_row
 
-    def __call__(self, readings: Sequence[Reading]) -> dict[str, Inputs | dict[str, Tensor]]:
-        """{"inputs": arguments of `Network.forward`, "answers": fields of `Answers`}."""
-        rows = [[i] for i in range(len(readings))]
-        if self._packing:
-            room = sys.maxsize if self._one_row else self._spec.max_tokens
-            rows = first_fit([reading.window for reading in readings], room)
+    def __call__(self, items: Sequence[Sequence[Reading]]) -> dict[str, Any]:
+        """{"inputs": arguments of the network's `forward`, "answers": fields of `Answers`}, of the items of `Reads`."""
+        readings = [reading for item in items for reading in item]
+        if self._spec.apart:
+            inputs = self._apart([reading.window for reading in readings])
+        else:
+            readings, inputs = self._joint(readings)
+        answers = self._answers(readings)
+        return {"inputs": inputs, "answers": {name: getattr(answers, name) for name in Answers.__slots__}}
+
+    def _joint(self, readings: Sequence[Reading]) -> tuple[list[Reading], dict[str, Any]]:
+        """The readings in the order in which the network answers them, and what it is given."""
+        rows = self._rows([reading.window for reading in readings])
         found = [[readings[i].window for i in row] for row in rows]
         inputs: dict[str, Any] = to_tensors(lay(found, self._spec), self._spec)
         if self._packing and self._one_row:
-            inputs |= {"mask": None, "blocks": None, "stretches": stretches(found[0], self._spec)}
-        answers = self._answers([readings[i] for row in rows for i in row])
-        return {"inputs": inputs, "answers": {name: getattr(answers, name) for name in Answers.__slots__}}
+            inputs |= {"mask": None, "stretches": stretches(found[0], self._spec)}
+        return [readings[i] for row in rows for i in row], inputs
+
+    def _apart(self, found: Sequence[Window]) -> dict[str, Any]:
+        """Every block once, however many windows it is part of."""
+        known = {key: block for window in found for key, block in blocks(window)}
+        keys, members = list(known), list(known.values())
+        rows = self._rows(members)
+        tokens = lay_tokens([[members[i] for i in row] for row in rows], self._spec)
+        firsts: dict[object, int] = {}
+        for r, row in enumerate(rows):
+            at = r * tokens.ids.shape[1]
+            for i in row:
+                firsts[keys[i]], at = at, at + members[i].tokens
+        inputs: dict[str, Any] = to_tensors(tokens, self._spec)
+        if self._packing and self._one_row:
+            inputs["mask"] = [members[i].tokens for i in rows[0]]
+        where = places(found, firsts)
+        return inputs | {name: torch.from_numpy(getattr(where, name)) for name in where.__slots__}
+
+    def _rows(self, found: Sequence[Window]) -> list[list[int]]:
+        """Which windows share a row."""
+        if not self._packing:
+            return [[i] for i in range(len(found))]
+        return first_fit(found, sys.maxsize if self._one_row else self._spec.max_tokens)
 
     def _answers(self, readings: Sequence[Reading]) -> Answers:
         rows = [(s, stance, r) for r in readings for s, stance in zip(r.sentences, r.stances, strict=True)]

@@ -199,7 +199,7 @@ def _windows(articles: Sequence[LabelledArticle], spec: Windows, lengths: _Lengt
         own += _fit(tokens, spec.max_tokens - 2, spec.overlap)
         for _ in article.targets:
             target = min(next(targets), spec.max_target_tokens)
-            room = spec.max_tokens - 2 - (0 if spec.shared_layers else target)
+            room = spec.max_tokens - 2 - (0 if spec.apart else target)
             beside += _fit(tokens, room, spec.overlap)
     return own, beside
 

@@ -59,15 +59,15 @@ class Encoder(Strict):
 class Windows(Strict):
     """How articles are packed for the encoder (see models/windows.py).
 
-    With `shared_layers`, the encoder's lowest ones read an article once for all its targets: quicker with several,
-    and the encoder should have been pretrained so.
+    `apart`: the encoder reads an article once for all its targets, and each target alone; what it read is compared word
+    by word (models/alignment.py). Otherwise it reads the article anew beside each target.
     """
 
     max_tokens: Annotated[int, Field(ge=16)] = 512
     max_target_tokens: Count = 96
     overlap: Annotated[int, Field(ge=0)] = 2
     pooling: Literal["sep", "mean"] = "sep"
-    shared_layers: Annotated[int, Field(ge=0)] = 0
+    apart: bool = False
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -82,9 +82,10 @@ class Windows(Strict):
 class Crops(Strict):
     """What a pass over an article is made of.
 
-    Each pass reads the article once with an empty target, once with each of its targets, and `foreign` times with
-    a target of another article, toward which all of it is unrelated. Every reading is a random contiguous crop,
-    a single sentence with probability `single` and the whole article with probability `whole`.
+    Each pass reads the article `empty` times without a target, once with each of its targets, and, for each of them,
+    `foreign` times with a target of another article, toward which all of it is unrelated. Every reading is a random
+    contiguous crop, a single sentence with probability `single` and the whole article with probability `whole`. Where
+    the encoder reads target and article apart, the readings of a pass are of one crop, and it is read once.
     """
 
     single: Share = 0.2
@@ -104,7 +105,8 @@ class Loss(Strict):
 
 
 class Optimisation(Strict):
-    """How long and how fast; rates are per update, `batch` counts windows of one process.
+    """How long and how fast; rates are per update, `batch` counts the readings of one process, or its passes over
+    articles where the encoder reads target and article apart.
 
     `average`: the mean of the weights of the first seed's network and of the folds', which start alike, takes its
     place if it is better on dev.

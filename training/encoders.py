@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, BertConfig, BertModel, PreTrainedModel
 from models.bundle import MANIFEST, Bundle
 from models.engines.torch import load_network
 from models.errors import ConfigError
-from models.network import Network, load_encoder, set_dropout
+from models.network import Network, load_encoder, set_dropout, with_token_types
 from models.text import SPECIAL_TOKENS
 from models.windows import WindowSpec
 from training.config import Encoder, Windows
@@ -39,7 +39,7 @@ class Source:
     def build(self, dropout: float = 0.1) -> PreTrainedModel:
         """A fresh encoder: pretrained weights, or random ones from torch's current seed."""
         if self.bundle is not None:
-            return load_network(self.bundle, dropout).encoder
+            return with_token_types(load_network(self.bundle, dropout).encoder, self.spec.token_types)
         if self.folder is not None:
             types = self.spec.token_types or None
             return load_encoder(self.folder, revision=self.encoder.revision, token_types=types, dropout=dropout)
@@ -63,8 +63,9 @@ class Source:
         if self.bundle is not None:
             wanted = network.state_dict()
             found = load_network(self.bundle).state_dict()
-            # A run with claim types of its own has other outputs.
-            fitting = {name: value for name, value in found.items() if value.shape == wanted[name].shape}
+            # A run with claim types of its own has other outputs; one that reads target and article apart, another
+            # head for stance.
+            fitting = {n: value for n, value in found.items() if n in wanted and value.shape == wanted[n].shape}
             network.load_state_dict(fitting, strict=False)
             return
         if self.folder is None or not (Path(self.folder) / HEADS).is_file():
@@ -107,7 +108,9 @@ def _from_bundle(folder: str, encoder: Encoder, windows: Windows) -> Source:
     limit = position_limit(load_network(bundle).encoder)
     if windows.max_tokens > limit:
         raise ConfigError(f"windows.max_tokens: {windows.max_tokens}: {folder} reads at most {limit}")
-    spec = _spec(windows, (own.cls, own.sep, own.pad), own.token_types)
+    # A token on both sides has a type of its own only where the sides are read together.
+    types = min(own.token_types, 2) if windows.apart else own.token_types
+    spec = _spec(windows, (own.cls, own.sep, own.pad), types)
     return Source(bundle.manifest.encoder, bundle.tokenizer, encoder, spec, folder, bundle)
 
 
@@ -128,7 +131,8 @@ def _pretrained(folder: str, name: str, encoder: Encoder, windows: Windows) -> t
     if windows.max_tokens > limit:
         raise ConfigError(f"windows.max_tokens: {windows.max_tokens}: {name} reads at most {limit}")
     types = int(getattr(model.config, "type_vocab_size", 0) or 0)
-    own = types if types in (2, 4) else 0
+    own = min(types, 2) if windows.apart else types
+    own = own if own in (2, 4) else 0
     chosen = own if encoder.token_types is None else encoder.token_types
     return tokenizer, encoder, _spec(windows, (cls, sep, fast.pad_token_id), chosen)
 
@@ -161,7 +165,7 @@ def _spec(windows: Windows, ids: tuple[int, int, int], token_types: int) -> Wind
         overlap=windows.overlap,
         token_types=token_types,
         pooling=windows.pooling,
-        shared_layers=windows.shared_layers,
+        apart=windows.apart,
     )
 
 

@@ -13,11 +13,14 @@ import onnx
 import torch
 
 from models import bert
+from models.apart import ApartNetwork
 from models.batch import collate
+from models.bundle import STANCE
 from models.engines import Engine, answered
 from models.engines.torch import to_tensors
 from models.network import Network
 from models.windows import Window
+from training.apart_graph import encoder_graph, stance_graph
 from training.graph import bert_graph
 
 TOLERANCE = 1e-4
@@ -27,11 +30,15 @@ TOLERANCE = 1e-4
 def export_onnx(network: Network, path: Path) -> None:
     """Write the network as an fp32 ONNX graph with free batch, length and sentence counts.
 
-    Inputs are the fields of `batch.Batch` that the network reads, output is `logits`.
+    Inputs are the fields of `batch.Batch` that the network reads, output is `logits`. A network that reads target and
+    article apart is two graphs (training/apart_graph.py), the other one beside it in stance.onnx.
     """
     network = network.eval().cpu()
     config = network.encoder.config
-    if bert.is_bert(network.encoder) and config.hidden_act == "gelu":
+    if isinstance(network, ApartNetwork):
+        onnx.save(encoder_graph(network), path)
+        onnx.save(stance_graph(network), path.with_name(STANCE))
+    elif bert.is_bert(network.encoder) and config.hidden_act == "gelu":
         onnx.save(bert_graph(network), path)
     else:
         _trace(network, path)

@@ -9,7 +9,7 @@ stay in the cache.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,24 +29,13 @@ def bert_graph(network: Network) -> onnx.ModelProto:
 
     Its encoder must have BERT's shape (`models.bert.is_bert`), and GELU between the layers' halves. States are rows
     of one matrix, (batch * length, hidden).
-
-    Where layers are shared, the graph has two steps, of which a run computes the one whose output it asks for:
-    `shared` (batch, length, hidden) from `ids` and `types`, and `logits` from `states`, those of a window's blocks
-    side by side, and `sides`, the window's token types.
     """
-    graph = _Graph()
+    graph = Graph()
     encoder: Any = network.encoder
-    size, shared = int(encoder.config.hidden_size), network.spec.shared_layers
-    graph.constant("rows", [-1, size])
-    graph.constant("size", [size])
+    size = int(encoder.config.hidden_size)
+    hidden, whole = embeddings(graph, network)
     layers = list(encoder.encoder.layer)
-    whole = graph.op("Concat", graph.op("Shape", "ids"), "size", axis=0)
-    hidden = graph.op("Reshape", _embeddings(graph, network), "rows")
-    hidden = _layers(graph, layers[:shared], 0, hidden, whole)
-    if shared:
-        graph.output("shared", graph.op("Reshape", hidden, whole), ["batch", "length", size])
-        hidden, whole = _joined(graph, network)
-    hidden = _layers(graph, layers[shared:-1], shared, hidden, whole)
+    hidden = through(graph, layers[:-1], hidden, whole)
     # The last layer is computed where it is read; the other tokens are keys and values only.
     places = graph.op("Unsqueeze", "reads", graph.constant("last_axis", [-1]))
     few = graph.op("GatherND", graph.op("Reshape", hidden, whole), places, batch_dims=1)
@@ -54,39 +43,26 @@ def bert_graph(network: Network) -> onnx.ModelProto:
     read = _layer(graph, "last.", layers[-1], (hidden, whole), (graph.op("Reshape", few, "rows"), some))
     sentence = graph.op("Gather", read, "ends")
     own = graph.op("MatMul", "pool", read) if network.spec.pooling == "mean" else sentence
-    logits = _heads(graph, network, own, sentence, graph.op("Gather", read, "heads"))
+    target = graph.op("Gather", read, "heads")
+    logits = graph.op("Concat", said(graph, network, own), stood(graph, network, sentence, target), axis=1)
     graph.output("logits", logits, ["rows", network.layout.width])
-    return graph.model(_inputs(network))
+    inputs: dict[str, tuple[int, list[Any]]] = tokens(network)
+    inputs["reads"] = (TensorProto.INT64, ["batch", "places"])
+    inputs |= {name: (TensorProto.INT64, ["rows"]) for name in ("ends", "heads")}
+    if network.spec.pooling == "mean":
+        inputs["pool"] = (TensorProto.FLOAT, ["rows", "cells"])
+    return graph.model(inputs)
 
 
-def _inputs(network: Network) -> list[onnx.ValueInfoProto]:
-    spec, size = network.spec, int(network.encoder.config.hidden_size)
-    square, floats = ["batch", "length"], TensorProto.FLOAT
-    found: dict[str, tuple[int, list[Any]]] = {"ids": (TensorProto.INT64, square)}
-    if spec.token_types:
-        found["types"] = (TensorProto.INT64, square)
-    if spec.shared_layers:
-        found["states"] = (floats, ["windows", "tokens", size])
-        if spec.token_types == 4:
-            found["sides"] = (TensorProto.INT64, ["windows", "tokens"])
-    windows = "windows" if spec.shared_layers else "batch"
-    found["reads"] = (TensorProto.INT64, [windows, "places"])
-    found |= {name: (TensorProto.INT64, ["rows"]) for name in ("ends", "heads")}
-    if spec.pooling == "mean":
-        found["pool"] = (floats, ["rows", "cells"])
-    return [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in found.items()]
+def tokens(network: Network) -> dict[str, tuple[int, list[Any]]]:
+    """Type and shape of the inputs that an encoder reads."""
+    names = ("ids", "types") if network.spec.token_types else ("ids",)
+    return {name: (TensorProto.INT64, ["batch", "length"]) for name in names}
 
 
-def _joined(graph: _Graph, network: Network) -> _States:
-    """The states of windows whose blocks stand side by side, as rows, and their shape."""
-    hidden = "states"
-    if network.spec.token_types == 4:
-        hidden = graph.op("Add", hidden, graph.op("Gather", graph.constant("matches", network.matches()), "sides"))
-    return graph.op("Reshape", hidden, "rows"), graph.op("Shape", "states")
-
-
-def _layers(graph: _Graph, layers: Sequence[Any], first: int, hidden: str, shape: str) -> str:
-    for number, layer in enumerate(layers, start=first):
+def through(graph: Graph, layers: Sequence[Any], hidden: str, shape: str) -> str:
+    """States after the layers, of all tokens."""
+    for number, layer in enumerate(layers):
         hidden = _layer(graph, f"layer{number}.", layer, (hidden, shape), (hidden, shape))
     return hidden
 
@@ -95,7 +71,7 @@ _States = tuple[str, str]
 """States as rows, and their shape (batch, places, hidden)."""
 
 
-class _Graph:
+class Graph:
     """Nodes and weights in the order they are added; each call returns the name of its first output."""
 
     def __init__(self) -> None:
@@ -112,6 +88,11 @@ class _Graph:
     def constant(self, name: str, value: Tensor | list[int]) -> str:
         array: NDArray[np.generic] = value.detach().numpy() if isinstance(value, Tensor) else np.asarray(value)
         self.weights[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+        return name
+
+    def number(self, name: str, value: float) -> str:
+        """A constant of no dimension."""
+        self.weights[name] = numpy_helper.from_array(np.asarray(value, dtype=np.float32), name)
         return name
 
     def linear(self, name: str, part: nn.Linear, x: str) -> str:
@@ -133,15 +114,20 @@ class _Graph:
         self.nodes.append(helper.make_node("Identity", [source], [name], name=name))
         self.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
-    def model(self, inputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
-        """The graph with its inputs and outputs."""
-        graph = helper.make_graph(self.nodes, "qawl", inputs, self.outputs, list(self.weights.values()))
+    def model(self, inputs: Mapping[str, tuple[int, list[Any]]]) -> onnx.ModelProto:
+        """The graph with its inputs (type and shape by name) and outputs."""
+        given = [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()]
+        graph = helper.make_graph(self.nodes, "qawl", given, self.outputs, list(self.weights.values()))
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="qawl")
 
 
-def _embeddings(graph: _Graph, network: Network) -> str:
+def embeddings(graph: Graph, network: Network) -> tuple[str, str]:
+    """States before the first layer, as rows, and their shape (batch, length, hidden)."""
     part: Any = network.encoder.embeddings
+    size = int(network.encoder.config.hidden_size)
+    graph.constant("rows", [-1, size])
+    graph.constant("size", [size])
     positions = part.position_embeddings.weight
     if network.encoder.config.model_type != "bert":
         # RoBERTa's shapes count positions from the one after the padding token's.
@@ -150,7 +136,7 @@ def _embeddings(graph: _Graph, network: Network) -> str:
     if not network.spec.token_types:
         positions, kinds = positions + kinds[0], None
     types = "" if kinds is None else graph.op("Cast", "types", to=TensorProto.INT32)
-    return graph.op(
+    found = graph.op(
         "EmbedLayerNormalization",
         graph.op("Cast", "ids", to=TensorProto.INT32),
         types,
@@ -163,9 +149,10 @@ def _embeddings(graph: _Graph, network: Network) -> str:
         outputs=2,
         epsilon=part.LayerNorm.eps,
     )
+    return graph.op("Reshape", found, "rows"), graph.op("Concat", graph.op("Shape", "ids"), "size", axis=0)
 
 
-def _layer(graph: _Graph, name: str, layer: Any, hidden: _States, read: _States) -> str:
+def _layer(graph: Graph, name: str, layer: Any, hidden: _States, read: _States) -> str:
     """The states of the tokens `read`, which attend to all of `hidden`."""
     own, out = layer.attention.self, layer.attention.output
     query = graph.linear(name + "query", own.query, read[0])
@@ -186,10 +173,14 @@ def _layer(graph: _Graph, name: str, layer: Any, hidden: _States, read: _States)
     return graph.norm(name + "outer.norm", layer.output.LayerNorm, mapped, attended)
 
 
-def _heads(graph: _Graph, network: Network, own: str, sentence: str, target: str) -> str:
+def said(graph: Graph, network: Network, own: str) -> str:
+    """Logits of types, primary and voice from pooled vectors."""
     alone = graph.gelu("tags", network.tags, own)
-    both = graph.op("Concat", sentence, target, graph.op("Mul", sentence, target), axis=1)
-    pair = graph.gelu("pair", network.pair, both)
-    parts = [("types", network.types, alone), ("primary", network.primary, alone), ("voice", network.voice, alone)]
-    logits = [graph.linear(name, part, x) for name, part, x in (*parts, ("stance", network.stance, pair))]
-    return graph.op("Concat", *logits, axis=1)
+    parts = [("types", network.types), ("primary", network.primary), ("voice", network.voice)]
+    return graph.op("Concat", *(graph.linear(name, part, alone) for name, part in parts), axis=1)
+
+
+def stood(graph: Graph, network: Network, sentence: str, target: str, *compared: str) -> str:
+    """Logits of stance from closing [SEP]s and what else is known of each pair."""
+    both = graph.op("Concat", sentence, target, graph.op("Mul", sentence, target), *compared, axis=1)
+    return graph.linear("stance", network.stance, graph.gelu("pair", network.pair, both))

@@ -17,7 +17,7 @@ import numpy as np
 from safetensors.torch import save_file
 
 from models import bundle as bundles
-from models.bundle import ONNX, Bundle
+from models.bundle import ONNX, STANCE, Bundle
 from models.calibrate import Calibration
 from models.card import card
 from models.engines.onnx import OnnxEngine
@@ -86,8 +86,9 @@ def package(run: Run, config: Path, source: Source, loaded: Sequence[Loaded], tr
     texts["README.md"] = card(fields, data_table(loaded), figures(report.data), weaknesses)
 
     def write(folder: Path) -> None:
-        for name in (*NETWORK, *([ONNX["int8"]] if gate.passed else [])):
-            shutil.copyfile(draft.path / name, folder / name)
+        for name in draft.manifest.files:
+            if name in NETWORK or name == STANCE or (name == ONNX["int8"] and gate.passed):
+                shutil.copyfile(draft.path / name, folder / name)
         _write_texts(folder, texts)
 
     return bundles.save((config.parent / run.output).resolve(), fields, write)

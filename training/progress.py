@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from models.engines import Heads
-from models.network import Network
+from models.apart import build_network
 from models.windows import windows
 from training.config import Run, read_run
 from training.reads import Reads
@@ -68,7 +68,7 @@ def _probe(prepared: Prepared, reads: Reads) -> tuple[float, int]:
         update={"optimisation": prepared.run.optimisation.model_copy(update={"evaluations": 1, "patience": None})}
     )
     source = prepared.source
-    network = Network(source.build(), Heads(len(prepared.scheme.types)), source.spec, run.optimisation.dropout)
+    network = build_network(source.build(), Heads(len(prepared.scheme.types)), source.spec, run.optimisation.dropout)
     parameters = sum(p.numel() for p in network.parameters())
     with tempfile.TemporaryDirectory() as folder:
         trainer = make_trainer(run, network, reads, lambda _: {run.optimisation.metric: 0.0}, Path(folder), seed=0)

@@ -10,7 +10,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from models.labels import Stance
-from models.windows import Ids, Window, WindowSpec, beside, encode, windows
+from models.windows import Ids, Window, WindowSpec, beside, encode, joined, windows
 from training.articles import Allowed, LabelledArticle, LabelledSentence
 from training.config import Crops
 
@@ -45,10 +45,11 @@ def encode_articles(
 
 
 class Reads:
-    """All readings of a training run, each a function of (seed, index): nothing depends on what came before.
+    """All readings of a training run, each item a function of (seed, index): nothing depends on what came before.
 
-    Index i belongs to epoch i // `per_epoch`; within an epoch the readings are shuffled. Their number is rounded up to
-    a `multiple`, so that every step of every process is a full one.
+    An item is one reading; where the encoder reads target and article apart, all readings of one pass over an article.
+    Index i belongs to epoch i // `per_epoch`; within an epoch the items are shuffled. Their number is rounded up to a
+    `multiple`, so that every step of every process is a full one.
     """
 
     def __init__(
@@ -63,7 +64,8 @@ class Reads:
     ) -> None:
         self._articles, self._spec, self._crops, self._seed = articles, spec, crops, seed
         self._foreign = [(i, t) for i, a in enumerate(articles) for t in a.targets]
-        self._plan = [(i, kind) for i, a in enumerate(articles) for kind in self._kinds(a)]
+        kinds = [(i, self._kinds(a)) for i, a in enumerate(articles)]
+        self._plan = kinds if spec.apart else [(i, [kind]) for i, found in kinds for kind in found]
         self.per_epoch = len(self._plan)
         self._length = -(-round(self.per_epoch * epochs) // multiple) * multiple
         self._orders: dict[int, list[int]] = {}
@@ -71,10 +73,10 @@ class Reads:
     def __len__(self) -> int:
         return self._length
 
-    def __getitem__(self, index: int) -> Reading:
+    def __getitem__(self, index: int) -> list[Reading]:
         epoch, place = divmod(index, self.per_epoch)
-        article, kind = self._plan[self._order(epoch)[place]]
-        return self._read(self._articles[article], article, kind, random.Random(f"{self._seed}/{index}"))
+        article, kinds = self._plan[self._order(epoch)[place]]
+        return self._read(self._articles[article], article, kinds, random.Random(f"{self._seed}/{index}"))
 
     def _kinds(self, article: EncodedArticle) -> list[int]:
         """-1 for an empty target, -2 for one of another article, else the index of the target.
@@ -98,8 +100,22 @@ class Reads:
             self._orders[epoch] = order
         return self._orders[epoch]
 
-    def _read(self, encoded: EncodedArticle, own: int, kind: int, rng: random.Random) -> Reading:
-        target, stances = self._target(encoded, own, kind, rng)
+    def _read(self, encoded: EncodedArticle, own: int, kinds: Sequence[int], rng: random.Random) -> list[Reading]:
+        if not self._spec.apart:
+            (kind,) = kinds
+            target, stances = self._target(encoded, own, kind, rng)
+            window, kept = self._window(encoded, target, rng)
+            return [self._reading(encoded, window, stances[kept], kept, kind)]
+        article, kept = self._window(encoded, None, rng)
+        found = []
+        for kind in kinds:
+            target, stances = self._target(encoded, own, kind, rng)
+            window = article if target is None else joined(target[: self._spec.max_target_tokens], article)
+            found.append(self._reading(encoded, window, stances[kept], kept, kind))
+        return found
+
+    def _window(self, encoded: EncodedArticle, target: Ids | None, rng: random.Random) -> tuple[Window, slice]:
+        """A window of a random crop, and the article's sentences that it reads."""
         first, last = self._crop(len(encoded.sentences), rng)
         found = windows(encoded.sentences[first:last], target, self._spec)
         # A crop longer than a window is read through one of its windows.
@@ -108,14 +124,14 @@ class Reads:
         offset = first + int(window.sentences[0] - window.scored[0])
         everything = np.arange(len(window.ends), dtype=np.int32)
         window = replace(window, scored=everything, sentences=everything + offset)
-        kept = slice(offset, offset + len(everything))
-        return Reading(
-            window,
-            encoded.article.sentences[kept],
-            stances[kept],
-            beside_target=kind != -1,
-            weight=encoded.article.weight,
-        )
+        return window, slice(offset, offset + len(everything))
+
+    @staticmethod
+    def _reading(
+        encoded: EncodedArticle, window: Window, stances: tuple[Allowed | None, ...], kept: slice, kind: int
+    ) -> Reading:
+        sentences = encoded.article.sentences[kept]
+        return Reading(window, sentences, stances, beside_target=kind != -1, weight=encoded.article.weight)
 
     def _target(
         self, encoded: EncodedArticle, own: int, kind: int, rng: random.Random

@@ -49,7 +49,8 @@ def reexport(path: Path, on: Sequence[Path]) -> tuple[Bundle, Gate]:
         fields["metrics"] = {**fields["metrics"], "int8": gate.figures()}
 
         def write(target: Path) -> None:
-            for name in (*KEPT, ONNX["fp32"], *([ONNX["int8"]] if gate.passed else [])):
-                shutil.copyfile(draft.path / name, target / name)
+            for name in draft.manifest.files:
+                if name != ONNX["int8"] or gate.passed:
+                    shutil.copyfile(draft.path / name, target / name)
 
         return bundles.save(bundle.path.resolve(), fields, write), gate

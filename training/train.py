@@ -15,6 +15,7 @@ from statistics import fmean, stdev
 import torch
 from transformers import set_seed
 
+from models.apart import build_network
 from models.bundle import Bundle
 from models.calibrate import Calibration
 from models.engines import Heads
@@ -155,7 +156,7 @@ def fit_network(
     set_seed(seed)
     heads = Heads(len(prepared.scheme.types))
     dropout = run.optimisation.dropout
-    network = Network(prepared.source.build(dropout), heads, prepared.source.spec, dropout)
+    network = build_network(prepared.source.build(dropout), heads, prepared.source.spec, dropout)
     prepared.source.start_heads(network)
     reads = readings(prepared, articles, seed)
     on_dev = partial(_uncalibrated, prepared)

@@ -5,25 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from models.batch import collate
+from models.batch import collate, lay_tokens
+from models.bundle import STANCE
 from models.engines import Logits, batches, split
-from models.engines.shared import SharedRunner
+from models.engines.apart import ApartRunner
 from models.errors import BundleError
-from models.windows import Window, WindowSpec
+from models.labels import STANCES
+from models.places import places
+from models.windows import Window, WindowSpec, blocks
 
-States = NDArray[np.float32]
-"""(tokens, hidden): a block after the shared layers."""
+Read = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""What is read of a block later (tokens, numbers a token), and its scored sentences' logits of all but stance."""
 
 # Short windows run together up to about what stays in a core's cache; a window of more runs alone.
 TOKEN_BUDGET = 512
-FIELDS = ("ids", "mask", "types", "reads", "ends", "heads", "pool", "states", "sides")
-DTYPES = {"tensor(int64)": np.int64, "tensor(float)": np.float32}
+FIELDS = ("ids", "mask", "types", "reads", "ends", "heads", "pool")
+ENCODER, COMPARISON = ("ids", "types", "sentences"), ("states", "ids", "sentences", "target")
 
 
 class OnnxEngine:
@@ -36,39 +38,24 @@ class OnnxEngine:
     name = "onnx"
 
     def __init__(self, model: Path, spec: WindowSpec, threads: int | None = None, *, alone: bool = False) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or usable_cores()
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # Threads spin between a run's operators, which is quick, but not after it: the cores are others' too.
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        try:
-            self._session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            # ONNX Runtime raises one of a dozen bare exception classes for an unreadable graph.
-            raise BundleError(f"{model.name}: ONNX Runtime cannot load it") from error
-        self._inputs = {node.name for node in self._session.get_inputs()}
-        if not {"ids", "reads", "ends", "heads"} <= self._inputs <= set(FIELDS):
-            raise BundleError(f"{model.name}: not the inputs of Qawl's network ({', '.join(FIELDS)})")
-        if ("states" in self._inputs) != bool(spec.shared_layers):
-            raise BundleError(f"{model.name}: not a network that shares {spec.shared_layers} layers")
+        self._session = _session(model, threads or usable_cores())
+        fields, needed = (ENCODER, {"ids", "sentences"}) if spec.apart else (FIELDS, {"ids", "reads", "ends", "heads"})
+        self._inputs = _inputs(self._session, model, fields, needed)
         self._spec = spec
         self._budget = 0 if alone else TOKEN_BUDGET
         # A graph without a mask cannot tell padding from words: only windows of equal length go together.
         self._slack = 0.05 if "mask" in self._inputs else 0.0
-        # A graph of two steps is run one step at a time; what the other takes is fed an empty of its shape.
-        self._one_step = ort.RunOptions()
-        self._one_step.only_execute_path_to_fetches = True
-        self._idle = {
-            node.name: np.zeros([n if isinstance(n, int) else 0 for n in node.shape], DTYPES[node.type])
-            for node in self._session.get_inputs()
-        }
-        self._shared = SharedRunner(self._below, self._above, self._budget, self._slack)
+        self._apart = None
+        if spec.apart:
+            comparison = model.with_name(STANCE)
+            compare = _session(comparison, threads or usable_cores())
+            _inputs(compare, comparison, COMPARISON, set(COMPARISON))
+            self._apart = _Apart(self._session, compare, spec, self._budget)
 
     def run(self, windows: Sequence[Window]) -> list[Logits]:
         """Logits of each window's scored sentences, in the order given."""
-        if self._spec.shared_layers:
-            return self._shared.run(windows)
+        if self._apart is not None:
+            return self._apart.run(windows)
         results: list[Logits] = [np.empty((0, 0), np.float32)] * len(windows)
         for group in batches(windows, self._budget, self._slack):
             members = [windows[i] for i in group]
@@ -78,20 +65,62 @@ class OnnxEngine:
                 results[i] = part
         return results
 
-    def _below(self, members: Sequence[Window]) -> list[States]:
-        batch = collate(members, self._spec)
-        return list(self._step("shared", {"ids": batch.ids, "types": batch.types % 2}))
 
-    def _above(self, members: Sequence[Window], states: Sequence[list[States]]) -> list[Logits]:
-        batch = collate(members, self._spec)
-        given = {name: getattr(batch, name) for name in ("reads", "ends", "heads", "pool")}
-        given |= {"states": np.stack([np.concatenate(blocks) for blocks in states]), "sides": batch.types}
-        return split(self._step("logits", given), members)
+class _Apart:
+    """Runs the two graphs of a network that reads target and article apart."""
 
-    def _step(self, output: str, given: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        inputs = {name: given.get(name, idle) for name, idle in self._idle.items()}
-        (result,) = self._session.run([output], inputs, self._one_step)
-        return np.asarray(result)
+    def __init__(self, encoder: ort.InferenceSession, compare: ort.InferenceSession, spec: WindowSpec, budget: int) -> None:
+        self._encoder, self._compare, self._spec = encoder, compare, spec
+        self._inputs = {node.name for node in encoder.get_inputs()}
+        self._runner = ApartRunner(self._encode, self._answer, budget, slack=0.0)
+
+    def run(self, windows: Sequence[Window]) -> list[Logits]:
+        return self._runner.run(windows)
+
+    def _encode(self, members: Sequence[Window]) -> list[Read]:
+        rows = lay_tokens([[block] for block in members], self._spec)
+        at = {block: k * rows.ids.shape[1] for k, block in enumerate(members)}
+        given = {"ids": rows.ids, "types": rows.types, "sentences": places(members, at).sentences}
+        states, tags = self._encoder.run(["states", "tags"], {name: given[name] for name in self._inputs})
+        return list(zip(states, split(tags, members), strict=True))
+
+    def _answer(self, members: Sequence[Window], read: Mapping[object, Read]) -> list[Logits]:
+        return [self._one(window, [read[key] for key, _ in blocks(window)]) for window in members]
+
+    def _one(self, window: Window, read: Sequence[Read]) -> Logits:
+        tags = read[-1][1]
+        if window.article is None:
+            return np.concatenate((tags, np.zeros((len(tags), len(STANCES)), np.float32)), axis=1)
+        found = places([window], dict(zip((key for key, _ in blocks(window)), (0, window.head), strict=True)))
+        given = {
+            "states": np.concatenate([states for states, _ in read]),
+            "ids": window.ids.astype(np.int64),
+            "sentences": found.sentences,
+            "target": found.targets,
+        }
+        (stance,) = self._compare.run(["stance"], given)
+        return np.concatenate((np.zeros_like(tags), stance), axis=1)
+
+
+def _session(model: Path, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Threads spin between a run's operators, which is quick, but not after it: the cores are others' too.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    try:
+        return ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        # ONNX Runtime raises one of a dozen bare exception classes for an unreadable graph.
+        raise BundleError(f"{model.name}: ONNX Runtime cannot load it") from error
+
+
+def _inputs(session: ort.InferenceSession, model: Path, fields: Sequence[str], needed: set[str]) -> set[str]:
+    found = {node.name for node in session.get_inputs()}
+    if not needed <= found <= set(fields):
+        raise BundleError(f"{model.name}: not the inputs of Qawl's network ({', '.join(fields)})")
+    return found
 
 
 def usable_cores() -> int:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from torch.nn.utils.rnn import pad_sequence
 
-from models.batch import Batch, collate
+from models.apart import ApartNetwork, build_network
+from models.batch import Batch, Tokens, collate, lay_tokens
 from models.bundle import Bundle
 from models.engines import Heads, Logits, batches, split
-from models.engines.shared import SharedRunner
+from models.engines.apart import ApartRunner
 from models.errors import BundleError
 from models.network import Network, build_encoder
-from models.windows import Window, WindowSpec
+from models.places import places
+from models.windows import Window, WindowSpec, blocks
 
 Inputs = dict[str, torch.Tensor | None]
 SLACK = 0.05
@@ -36,12 +37,13 @@ class TorchEngine:
         self._network = network.eval().to(self._device, dtype)
         self._spec = network.spec
         self._budget = TOKEN_BUDGET[self._device.type]
+        self._apart = _Apart(network, self._device, self._budget) if isinstance(network, ApartNetwork) else None
 
     @torch.inference_mode()
     def run(self, windows: Sequence[Window]) -> list[Logits]:
         """Logits of each window's scored sentences, in the order given."""
-        if self._spec.shared_layers:
-            return SharedRunner(self._below, self._above, self._budget, SLACK).run(windows)
+        if self._apart is not None:
+            return self._apart.run(windows)
         results: list[Logits] = [np.empty((0, 0), np.float32)] * len(windows)
         for group in batches(windows, self._budget, SLACK):
             members = [windows[i] for i in group]
@@ -51,35 +53,61 @@ class TorchEngine:
         return results
 
     def _inputs(self, members: Sequence[Window]) -> Inputs:
-        inputs = to_tensors(collate(members, self._spec), self._spec, self._device)
-        mask = inputs["mask"]
-        if mask is not None and mask.all():
-            # Attention without a mask has quicker kernels.
-            inputs["mask"] = None
-        return inputs
-
-    def _below(self, members: Sequence[Window]) -> list[torch.Tensor]:
-        inputs: dict[str, Any] = self._inputs(members)
-        states = self._network.below(*(inputs[name] for name in ("ids", "mask", "types")))
-        return [row[: window.tokens] for row, window in zip(states, members, strict=True)]
-
-    def _above(self, members: Sequence[Window], states: Sequence[list[torch.Tensor]]) -> list[Logits]:
-        inputs: dict[str, Any] = self._inputs(members)
-        rows = pad_sequence([torch.cat(blocks) for blocks in states], batch_first=True)
-        names = ("mask", "types", "reads", "ends", "heads", "pool")
-        logits = self._network.above(rows, *(inputs[name] for name in names))
-        return split(logits.float().cpu().numpy(), members)
+        return without_full_mask(to_tensors(collate(members, self._spec), self._spec, self._device))
 
 
-def to_tensors(batch: Batch, spec: WindowSpec, device: torch.device | None = None) -> Inputs:
+class _Apart:
+    """Runs a network that reads target and article apart."""
+
+    def __init__(self, network: ApartNetwork, device: torch.device, budget: int) -> None:
+        self._network, self._device = network, device
+        self._runner = ApartRunner(self._encode, self._answer, budget, SLACK)
+
+    def run(self, windows: Sequence[Window]) -> list[Logits]:
+        return self._runner.run(windows)
+
+    def _encode(self, members: Sequence[Window]) -> list[torch.Tensor]:
+        spec = self._network.spec
+        inputs: dict[str, Any] = without_full_mask(
+            to_tensors(lay_tokens([[block] for block in members], spec), spec, self._device)
+        )
+        states = self._network.encode(*(inputs[name] for name in ("ids", "mask", "types")))
+        return [row[: block.tokens] for row, block in zip(states, members, strict=True)]
+
+    def _answer(self, members: Sequence[Window], states: Mapping[object, torch.Tensor]) -> list[Logits]:
+        network, layout = self._network, self._network.layout
+        known = {key: block for window in members for key, block in blocks(window)}
+        starts = np.cumsum([0, *(block.tokens for block in known.values())]).tolist()
+        found = places(members, dict(zip(known, starts, strict=False)))
+        given = torch.cat([states[key] for key in known])
+        tokens = torch.from_numpy(np.concatenate([block.ids for block in known.values()]).astype(np.int64))
+        at = [torch.from_numpy(part).to(self._device) for part in (found.sentences, found.targets, found.pairs)]
+        logits = np.zeros((len(found.pairs), layout.width), dtype=np.float32)
+        alone = found.pairs[:, 1] < 0
+        own = network.tag(given, at[0]).float().cpu().numpy()
+        logits[alone, : layout.stance.start] = own[found.pairs[alone, 0]]
+        if not alone.all():
+            pairs = at[2][torch.from_numpy(~alone).to(self._device)]
+            stance = network.compare(given, tokens.to(self._device), at[0], at[1], pairs)
+            logits[~alone, layout.stance.start :] = stance.float().cpu().numpy()
+        return split(logits, members)
+
+
+def to_tensors(batch: Batch | Tokens, spec: WindowSpec, device: torch.device | None = None) -> Inputs:
     """A batch as the arguments of `Network.forward`."""
-    fields: dict[str, NDArray[Any] | None] = {name: getattr(batch, name) for name in Batch.__slots__}
+    fields: dict[str, NDArray[Any] | None] = {name: getattr(batch, name) for name in batch.__slots__}
     if not spec.token_types:
         fields["types"] = None
     if batch.mask.max() > 1:
         # Several windows in a row see themselves.
         fields["mask"] = (batch.mask[:, :, None] == batch.mask[:, None, :])[:, None]
     return {name: None if value is None else torch.from_numpy(value).to(device) for name, value in fields.items()}
+
+
+def without_full_mask(inputs: Inputs) -> Inputs:
+    """The same without a mask that hides nothing: attention without one has quicker kernels."""
+    mask = inputs["mask"]
+    return {**inputs, "mask": None} if mask is not None and mask.all() else inputs
 
 
 def load_network(bundle: Bundle, dropout: float = 0.0) -> Network:
@@ -90,7 +118,8 @@ def load_network(bundle: Bundle, dropout: float = 0.0) -> Network:
 
     """
     config = json.loads((bundle.path / "config.json").read_text(encoding="utf-8"))
-    network = Network(build_encoder(config, dropout), Heads(len(bundle.scheme.types)), bundle.windows, dropout)
+    heads = Heads(len(bundle.scheme.types))
+    network = build_network(build_encoder(config, dropout), heads, bundle.windows, dropout)
     try:
         network.load_state_dict(load_file(bundle.path / "model.safetensors"))
     except RuntimeError as error:

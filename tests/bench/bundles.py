@@ -9,6 +9,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from models import bundle as bundles
+from models.apart import build_network
 from models.bundle import Bundle
 from models.calibrate import Calibration
 from models.engines import Heads
@@ -62,7 +63,7 @@ def random_network(shape: str, spec: WindowSpec) -> Network:
         type_vocab_size=2,
         pad_token_id=spec.pad,
     )
-    return Network(BertModel(config, add_pooling_layer=False), Heads(len(SCHEME.types)), spec).eval()
+    return build_network(BertModel(config, add_pooling_layer=False), Heads(len(SCHEME.types)), spec).eval()
 
 
 def _fields(shape: str, source: Source) -> dict[str, Any]:

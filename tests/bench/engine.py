@@ -9,6 +9,7 @@ interleaved rounds, text in and tags out, the shipped bundle first, then AraBERT
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -164,6 +165,8 @@ def _taggers(bundle: Bundle, threads: int, folder: Path) -> dict[str, Tagger]:
         # A bundle whose int8 did not pass its gate: the speed is measured all the same.
         small = folder / "model.int8.onnx"
         quantise(bundle.path / "model.onnx", small)
+        if bundle.windows.apart:
+            shutil.copyfile(bundle.path / STANCE, folder / STANCE)
     exact, spec = bundle.path / "model.onnx", bundle.windows
     return {
         "fp32": Tagger(bundle, OnnxEngine(exact, spec, threads)),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from models.engines.onnx import usable_cores
-from models.windows import Window, WindowSpec
+from models.windows import Window, WindowSpec, blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,9 +65,9 @@ def matrix_work(side: int = 1024, repeats: int = 4) -> tuple[Callable[[], object
 def useful_flops(config: Mapping[str, Any], spec: WindowSpec, windows: Sequence[Window]) -> dict[str, float]:
     """Operations of the encoder's matrix products on windows without padding.
 
-    `network` is every layer at every token of every window; `done` leaves out what Qawl does not compute: shared
-    layers of an article's tokens beside a target, and in the last layer all but keys and values of tokens that are
-    not read.
+    `network` is every layer at every token of every window; `done` leaves out what Qawl does not compute: in the last
+    layer all but keys and values of tokens that are not read; or, where target and article are read apart, every
+    block but once.
     """
     hidden, inner, layers = (int(config[f"{n}"]) for n in ("hidden_size", "intermediate_size", "num_hidden_layers"))
 
@@ -76,14 +76,15 @@ def useful_flops(config: Mapping[str, Any], spec: WindowSpec, windows: Sequence[
 
     total = done = 0.0
     for window in windows:
-        length, shared = window.tokens, spec.shared_layers
+        length = window.tokens
         every = spec.pooling == "mean" and not window.beside
         reads = 1 + (int(window.ends[-1] - window.starts[0]) if every else len(window.scored))
         last = length * 4 * hidden**2 + reads * (4 * hidden**2 + 4 * hidden * inner + 4 * length * hidden)
         total += layers * whole(length)
-        # The target's own block, or the article's when it is not beside a target.
-        done += shared * whole(window.head if window.article is not None else length)
-        done += (layers - 1 - shared) * whole(length) + last
+        done += (layers - 1) * whole(length) + last
+    if spec.apart:
+        read = {key: block for window in windows for key, block in blocks(window)}
+        done = sum(layers * whole(block.tokens) for block in read.values())
     return {"network": total, "done": done}
 
 

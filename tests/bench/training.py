@@ -78,7 +78,7 @@ def _prepare(readings: int) -> tuple[Network, list[Reading]]:
     source = resolve(Encoder(scratch=Scratch(**SHAPES["compact"])), Windows(), ROOT, texts)
     reads = Reads(encode_articles(articles, source.tokenizer, normalise), source.spec, Crops(), epochs=1.0, seed=3)
     # Eval mode: without dropout the three ways have the same gradients.
-    return random_network("compact", source.spec), [reads[i] for i in range(min(readings, len(reads)))]
+    return random_network("compact", source.spec), [reading for i in range(min(readings, len(reads))) for reading in reads[i]]
 
 
 def _epoch(network: Network, collator: Collator, groups: Sequence[Sequence[Reading]]) -> None:
@@ -88,7 +88,7 @@ def _epoch(network: Network, collator: Collator, groups: Sequence[Sequence[Readi
 
 def _backward(network: Network, collator: Collator, group: Sequence[Reading]) -> None:
     network.zero_grad(set_to_none=True)
-    batch: dict[str, Any] = collator(group)
+    batch = collator([group])
     losses = head_losses(network(**batch["inputs"]), Answers(**batch["answers"]), network.layout)
     torch.stack([value / weight.clamp(min=1) for value, weight in losses.values()]).sum().backward()
 
@@ -106,7 +106,7 @@ def _cut(readings: Sequence[Reading], batch: int) -> list[Sequence[Reading]]:
 
 
 def _cells(collator: Collator, group: Sequence[Reading]) -> int:
-    batch: dict[str, Any] = collator(group)
+    batch = collator([group])
     return int(batch["inputs"]["ids"].numel())
 
 

@@ -42,9 +42,9 @@ def losses_and_bundle(prepared: Prepared, tmp_path_factory: pytest.TempPathFacto
     torch.manual_seed(0)
     network = Network(prepared.source.build(0.0), Heads(len(SCHEME.types)), spec, dropout=0.0)
     reads = readings(prepared, prepared.train, run.seeds[0])
-    found = [r for r in map(reads.__getitem__, range(len(reads))) if r.window.tokens <= LONGEST][:WINDOWS]
+    found = [r for i in range(len(reads)) for r in reads[i] if r.window.tokens <= LONGEST][:WINDOWS]
     assert len(found) == WINDOWS
-    batch = Collator(spec, SCHEME.type_ids, run.loss.partial, packing=run.optimisation.packing)(found)
+    batch = Collator(spec, SCHEME.type_ids, run.loss.partial, packing=run.optimisation.packing)([found])
     heads = [p for name, p in network.named_parameters() if not name.startswith("encoder.")]
     # A random encoder needs a higher rate than a pretrained one; the heads' is the config's order of size.
     groups = [{"params": network.encoder.parameters(), "lr": 5e-5}, {"params": heads, "lr": 3e-3}]
