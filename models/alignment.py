@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 MATCHED = 3.0
-"""What a pair of equal tokens starts with in its score: e to that power times the weight of a pair that says nothing."""
+"""What equal tokens start with in their score: e to that power times the weight of a pair that says nothing."""
 
 
 class Alignment(nn.Module):
@@ -15,7 +15,8 @@ class Alignment(nn.Module):
 
     Soft alignment and comparison as in decomposable attention (Parikh et al. 2016), in heads; then the target's words
     attend to each other, for a target holds if all of its parts do. Equal tokens have a score of their own and say so:
-    exact matches are what a small encoder is slowest to find. Sizes: `hidden` of the encoder, `width` of the words here.
+    exact matches are what a small encoder is slowest to find. `hidden` is the encoder's size, `width` that of the words
+    here.
     """
 
     def __init__(self, hidden: int, heads: int, dropout: float = 0.1) -> None:
@@ -53,7 +54,7 @@ class Alignment(nn.Module):
         """
         asked, present = targets >= 0, sentences >= 0
         target, sentence = targets.clamp(min=0), sentences.clamp(min=0)
-        word, keys, values = words.split(self.width, dim=-1)
+        word, keys, values = words.chunk(3, dim=-1)
         equal = (tokens[target][:, :, None] == tokens[sentence][:, None, :]) & asked[:, :, None] & present[:, None, :]
         x = word[target] + self.matched(equal.any(dim=-1).long())
         scores = self._by_head(self.query(x)) @ self._by_head(keys[sentence]).transpose(-1, -2)

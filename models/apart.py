@@ -49,7 +49,8 @@ class ApartNetwork(Network):
         """Logits (N, heads.width) of the N scored sentences.
 
         Blocks as rows of tokens, `mask` as `Network.forward` takes it or the blocks' lengths in one row; the rest are
-        the fields of `places.Places`. Beside a target only stance is answered, beside none all but stance; the others are 0.
+        the fields of `places.Places`. Beside a target only stance is answered, beside none all but stance; the others
+        are 0.
         """
         states = self.encode(ids, mask, types, positions).flatten(0, 1)
         alone = pairs[:, 1] < 0
@@ -82,14 +83,15 @@ class ApartNetwork(Network):
 
     def compare(self, states: Tensor, tokens: Tensor, sentences: Tensor, targets: Tensor, pairs: Tensor) -> Tensor:
         """Logits of stance (I, 4) of `pairs` (I, 2), from the blocks' states (tokens, …) and token ids (tokens,)."""
-        hidden, words = states.split([self.tags.in_features, 3 * self.alignment.width], dim=-1)
+        size = self.tags.in_features
+        hidden, words = states[:, :size], states[:, size:]
         # Short sentences together, so that few are padded much.
         lengths = (sentences >= 0).sum(dim=1)[pairs[:, 0]]
         order = lengths.argsort()
         found = []
         for part in order.tensor_split(PARTS if len(order) > PARTS else 1):
             sentence, target = sentences[pairs[part, 0]], targets[pairs[part, 1]]
-            sentence = sentence[:, : int(lengths[part].amax()) if len(part) else 0]
+            sentence = sentence[:, : int(lengths[part].amax()) if len(part) else 1]
             aligned = self.alignment(words, tokens, target, sentence)
             found.append(self.stood(hidden[sentence.amax(dim=1)], hidden[target.amax(dim=1)], aligned))
         return torch.cat(found)[order.argsort()]

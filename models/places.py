@@ -49,7 +49,7 @@ def places(found: Sequence[Window], firsts: Mapping[object, int]) -> Places:
 
 
 def _table(ranges: Sequence[range]) -> Integers:
-    table = np.full((len(ranges), max(map(len, ranges), default=0)), -1, dtype=np.int64)
+    table = np.full((len(ranges), max(map(len, ranges), default=1)), -1, dtype=np.int64)
     for row, found in zip(table, ranges, strict=True):
         row[: len(found)] = found
     return table

@@ -87,7 +87,6 @@ class Window:
         return self.head > 2
 
 
-
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Ids]:
     """Token ids of each normalised text, without special tokens."""
     encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)

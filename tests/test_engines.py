@@ -133,7 +133,8 @@ def test_what_is_read_apart_answers_in_training_as_in_its_engine(pooling, packin
     network = make_network(pooling=pooling, apart=True)
     found = make_windows(network.spec)
     readings = [
-        [Reading(w, (LabelledSentence(text=""),) * len(w.scored), (None,) * len(w.scored), w.beside, 1.0)] for w in found
+        [Reading(w, (LabelledSentence(text=""),) * len(w.scored), (None,) * len(w.scored), w.beside, 1.0)]
+        for w in found
     ]
     batch = Collator(network.spec, SCHEME.type_ids, 0.1, packing=packing)(readings)
     with torch.no_grad():

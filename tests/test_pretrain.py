@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import copy
 import json
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
@@ -156,39 +155,6 @@ def test_the_fast_forward_pass_is_that_of_transformers(sampler: Sampler, stance_
         theirs = model.encoder(batch.ids, **inputs).last_hidden_state
     index = batch.masked[:, :, None].expand(-1, -1, theirs.shape[-1])
     torch.testing.assert_close(ours, theirs.gather(1, index), rtol=1e-5, atol=1e-5)
-
-
-def test_shared_layers_read_target_and_article_apart(sampler: Sampler):
-    sampler = copy.copy(sampler)
-    sampler.apart = True
-    stage = Stage(until=1.0, length=96, rows=12, stance_weight=1.0)
-    batch = sampler.draw(stage, 12, torch.Generator().manual_seed(1))
-    config = PretrainConfig.load(CONFIGS / "pretrain-debug.toml").encoder.model_copy(update={"positions": 512})
-    model = PretrainModel(config.bert(1000), torch.float32, shared_layers=1).eval()
-    everything = torch.arange(96)[None].expand_as(batch.ids)
-    lengths = set()
-    with torch.no_grad():
-        ours = model.encode(batch, everything)
-        for row in range(12):
-            assert batch.article is not None
-            cut = int((~batch.article[row]).sum())
-            lengths.add(cut)
-            types = batch.types[row]
-            parts = []
-            for part in (slice(0, cut), slice(cut, 96)):
-                if part.start == part.stop:
-                    continue
-                assert batch.ids[row, part.start] == CLS
-                inputs = {"token_type_ids": types[None, part] % 2, "position_ids": batch.positions[row][None, part]}
-                parts.append(model.encoder(batch.ids[row][None, part], **inputs, output_hidden_states=True))
-            hidden = torch.cat([part.hidden_states[1] for part in parts], dim=1)
-            table = model.encoder.embeddings.token_type_embeddings.weight
-            hidden = hidden + table[types] * (types > 1)[:, None]
-            for layer in model.encoder.encoder.layer[1:]:
-                hidden = layer(hidden)
-            torch.testing.assert_close(ours[row], hidden[0], rtol=1e-5, atol=1e-5)
-    assert 0 in lengths
-    assert len(lengths) > 3
 
 
 def rows(sampler: Sampler, stage: Stage, count: int) -> Iterator[tuple[list[int], list[list[int]], list[list[bool]]]]:
@@ -374,7 +340,6 @@ def test_a_damaged_checkpoint_is_one_clear_error(encoder: Path, write_config: Ca
         (("hidden = 32", "hidden = 33"), "encoder.hidden: 33: must be a multiple of encoder.heads"),
         (("layers = 2", "layers = 2\ndepth = 3"), "encoder.depth: 3: Extra inputs are not permitted"),
         (("until = 0.5", "until = 1.0"), "stages.until"),
-        (("layers = 2", "layers = 2\nshared_layers = 2"), "encoder.shared_layers: 2: must be less than encoder.layers"),
         (("length = 96", "length = 128"), "stages.length: 128: must be at most encoder.positions"),
         (("rate = 1e-2", 'rate = "1e-2"'), "schedule.rate: '1e-2': Input should be a valid number"),
         (("rate = 1e-2", "rate = 1e-2\nrise = 0.9"), "must be at most 1"),
@@ -410,7 +375,7 @@ def test_the_gpu_recipes_run_on_a_cpu_too(folder: Path, name: str):
     assert log_of(encoder, "held-out")[-1]["step"] == 6
 
 
-@pytest.mark.parametrize("name", ["cpu", "cpu-shared", "debug", "gpu-6x384", "gpu-12x384"])
+@pytest.mark.parametrize("name", ["cpu", "debug", "gpu-6x384", "gpu-12x384"])
 def test_shipped_configs_are_whole(name: str):
     path = CONFIGS / f"pretrain-{name}.toml"
     config = PretrainConfig.load(path)

@@ -134,6 +134,33 @@ def test_packing_changes_neither_loss_nor_gradients(prepared, one_row, apart, po
         assert torch.allclose(gradient, gradients[1][name], atol=1e-5), name
 
 
+def test_a_pass_over_an_article_is_of_one_crop(prepared):
+    spec = replace(prepared.source.spec, apart=True, token_types=2)
+    reads = Reads(prepared.train, spec, prepared.run.crops, epochs=1, seed=3)
+    assert len(reads) == len(prepared.train)
+    sizes = set()
+    for found in (reads[i] for i in range(len(reads))):
+        (article,) = {id(r.window.article or r.window): r.window.article or r.window for r in found}.values()
+        sizes.add(len(article.scored))
+        for reading in found:
+            assert reading.beside_target == (reading.window.article is not None)
+            assert len(reading.sentences) == len(reading.stances) == len(article.scored)
+            assert list(reading.window.sentences) == list(article.sentences)
+    assert len(sizes) > 2
+
+
+@pytest.mark.parametrize("beside_target", [False, True])
+def test_a_step_that_lacks_a_head_still_reaches_every_weight(prepared, beside_target):
+    """Processes that train together wait for the gradient of every weight."""
+    spec = replace(prepared.source.spec, apart=True, token_types=2)
+    network = build_network(prepared.source.build(0.0), HEADS, spec, dropout=0.0)
+    found = [reading for reading in readings(prepared, 30, spec) if reading.beside_target == beside_target]
+    batch = Collator(spec, SCHEME.type_ids, 0.1, packing=True, one_row=True)([found])
+    losses = head_losses(network(**batch["inputs"]), Answers(**batch["answers"]), HEADS)
+    sum(value for value, _ in losses.values()).backward()
+    assert not [name for name, p in network.named_parameters() if p.grad is None]
+
+
 def test_weights_that_started_alike_are_averaged(prepared):
     networks = []
     for seed in (1, 2, 3):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import onnx
@@ -47,9 +48,7 @@ def stance_graph(network: ApartNetwork) -> onnx.ModelProto:
     part, size = network.alignment, network.tags.in_features
     bounds = [graph.constant(f"bound{k}", [n]) for k, n in enumerate((0, *(size + k * part.width for k in range(4))))]
     graph.constant("one", [1])
-    hidden, word, keys, values = (
-        graph.op("Slice", "states", a, b, "one") for a, b in zip(bounds[:-1], bounds[1:], strict=True)
-    )
+    hidden, word, keys, values = (graph.op("Slice", "states", a, b, "one") for a, b in pairwise(bounds))
     aligned = _align(graph, part, word, keys, values)
     closing = _closing(graph, hidden)
     # One target beside every sentence.
@@ -78,8 +77,14 @@ def _closing(graph: Graph, hidden: str) -> str:
 def _align(graph: Graph, part: Alignment, word: str, keys: str, values: str) -> tuple[str, str]:
     """`Alignment.forward` of one target and every sentence; none of the target's words is padding."""
     width, heads = part.width, part.heads
-    for name, value in {"zero": [0], "two": [2], "last": [-1], "by_head": [0, 0, heads, -1], "joined": [0, 0, -1]}.items():
-        graph.constant(name, value)
+    for name, numbers in {
+        "zero": [0],
+        "two": [2],
+        "last": [-1],
+        "by_head": [0, 0, heads, -1],
+        "joined": [0, 0, -1],
+    }.items():
+        graph.constant(name, numbers)
     flat = graph.constant("flat", [-1, width])
     scale = graph.number("scale", (width // heads) ** -0.5)
 
@@ -99,7 +104,9 @@ def _align(graph: Graph, part: Alignment, word: str, keys: str, values: str) -> 
     asked = graph.op("Unsqueeze", graph.op("Gather", "ids", "target"), "last")
     read = graph.op("Unsqueeze", graph.op("Gather", "ids", sentence), "one")
     equal = graph.op("Cast", graph.op("And", graph.op("Equal", asked, read), present), to=TensorProto.FLOAT)
-    absent = graph.op("Mul", graph.op("Cast", graph.op("Not", present), to=TensorProto.FLOAT), graph.number("far", -1e4))
+    absent = graph.op(
+        "Mul", graph.op("Cast", graph.op("Not", present), to=TensorProto.FLOAT), graph.number("far", -1e4)
+    )
     matched = graph.op("Cast", graph.op("ReduceMax", equal, "last", keepdims=0), to=TensorProto.INT64)
     matched = graph.op("Gather", graph.constant("matched", part.matched.weight), matched)
     x = graph.op("Add", graph.op("Gather", word, "target"), matched)
@@ -114,14 +121,14 @@ def _align(graph: Graph, part: Alignment, word: str, keys: str, values: str) -> 
     found = graph.op("Concat", x, found, graph.op("Mul", x, found), graph.op("Sub", x, found), axis=1)
     found = graph.linear("compared", part.compared, graph.gelu("compare", part.compare, found))
     x = graph.norm("compared_norm", part.compared_norm, found, x)
-    among = graph.op("Concat", graph.op("Slice", shape, "zero", "two"), graph.constant("three", [3 * width]), axis=0)
-    among = graph.op("Reshape", graph.linear("among", part.among, x), among)
-    query, key, value = (
+    thrice = graph.op("Concat", graph.op("Slice", shape, "zero", "two"), graph.constant("three", [3 * width]), axis=0)
+    among = graph.op("Reshape", graph.linear("among", part.among, x), thrice)
+    asking, asked, told = (
         graph.op("Slice", among, *(graph.constant(f"among{n}", [n * width]) for n in (k, k + 1)), "two")
         for k in range(3)
     )
-    scores = graph.op("Mul", graph.op("MatMul", split(query, 0, 2, 1, 3), split(key, 0, 2, 3, 1)), scale)
-    found = graph.linear("mixed", part.mixed, attended(graph.op("Softmax", scores, axis=-1), value))
+    scores = graph.op("Mul", graph.op("MatMul", split(asking, 0, 2, 1, 3), split(asked, 0, 2, 3, 1)), scale)
+    found = graph.linear("mixed", part.mixed, attended(graph.op("Softmax", scores, axis=-1), told))
     x = graph.norm("mixed_norm", part.mixed_norm, found, x)
     found = graph.linear("outer", part.outer, graph.gelu("inner", part.inner, x))
     x = graph.op("Reshape", graph.norm("outer_norm", part.outer_norm, found, x), shape)

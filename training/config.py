@@ -105,8 +105,10 @@ class Loss(Strict):
 
 
 class Optimisation(Strict):
-    """How long and how fast; rates are per update, `batch` counts the readings of one process, or its passes over
-    articles where the encoder reads target and article apart.
+    """How long and how fast; rates are per update.
+
+    `batch` counts the readings of one process, or its passes over articles where the encoder reads target and article
+    apart.
 
     `average`: the mean of the weights of the first seed's network and of the folds', which start alike, takes its
     place if it is better on dev.

@@ -32,7 +32,6 @@ def bert_graph(network: Network) -> onnx.ModelProto:
     """
     graph = Graph()
     encoder: Any = network.encoder
-    size = int(encoder.config.hidden_size)
     hidden, whole = embeddings(graph, network)
     layers = list(encoder.encoder.layer)
     hidden = through(graph, layers[:-1], hidden, whole)
@@ -72,7 +71,7 @@ _States = tuple[str, str]
 
 
 class Graph:
-    """Nodes and weights in the order they are added; each call returns the name of its first output."""
+    """Nodes and weights in the order they are added; each call returns the name of what it added."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -80,12 +79,14 @@ class Graph:
         self.outputs: list[onnx.ValueInfoProto] = []
 
     def op(self, kind: str, *inputs: str, domain: str = "", outputs: int = 1, **attributes: Any) -> str:
+        """A node; returns the name of its first output."""
         name = f"{kind}_{len(self.nodes)}"
         names = [f"{name}_{k}" if k else name for k in range(outputs)]
         self.nodes.append(helper.make_node(kind, inputs, names, name=name, domain=domain, **attributes))
         return name
 
     def constant(self, name: str, value: Tensor | list[int]) -> str:
+        """A weight or list of numbers, by that name."""
         array: NDArray[np.generic] = value.detach().numpy() if isinstance(value, Tensor) else np.asarray(value)
         self.weights[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
         return name
@@ -101,6 +102,7 @@ class Graph:
         return self.op("Gemm", x, weight, bias)
 
     def gelu(self, name: str, part: nn.Linear, x: str) -> str:
+        """A linear map and GELU."""
         # Its kernel takes half the time of BiasGelu's.
         return self.op("Gelu", self.linear(name, part, x))
 

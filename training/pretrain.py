@@ -80,9 +80,9 @@ class _Run:
         vectors = _vectors(config, self.tokenizer, train)
         vocabulary = _vocabulary(self.tokenizer, train, vectors, self.device)
         shares = [source.share for source in config.data.sources]
-        positions, apart = config.encoder.positions, config.encoder.shared_layers > 0
-        self.train = Sampler(train, shares, vocabulary, positions, self.device, apart=apart)
-        self.held_out = Sampler(held_out, shares, vocabulary, positions, self.device, apart=apart)
+        positions = config.encoder.positions
+        self.train = Sampler(train, shares, vocabulary, positions, self.device)
+        self.held_out = Sampler(held_out, shares, vocabulary, positions, self.device)
         self.encoder = _encoder(config, self.tokenizer, vectors)
         self.model: nn.Module = self.encoder
         if config.generator:
@@ -215,7 +215,7 @@ def _generator(config: PretrainConfig, tokenizer: Tokenizer) -> PretrainModel:
 
 def _encoder(config: PretrainConfig, tokenizer: Tokenizer, vectors: Vectors) -> PretrainModel:
     size = tokenizer.get_vocab_size()
-    model = PretrainModel(config.encoder.bert(size), _precision(config), config.encoder.shared_layers)
+    model = PretrainModel(config.encoder.bert(size), _precision(config))
     if config.encoder.start:
         start_from_encoder(model, config.encoder.start, tokenizer)
     elif config.encoder.informed:

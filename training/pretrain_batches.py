@@ -2,8 +2,7 @@
 
     [CLS] target [SEP] sentence [SEP] sentence [SEP] …
 
-The windows of the product, of a fixed length; where layers are shared, the article begins with a [CLS] [SEP] of its
-own (see models/windows.py). The target is empty, a sentence of the same article, or one of
+The windows of the product, of a fixed length. The target is empty, a sentence of the same article, or one of
 another article; its stances are known because we made it ("synthetic stance"):
 
 - taken from a sentence (a stretch of it, words left out, forms changed): that sentence agrees;
@@ -82,11 +81,8 @@ class Sampler:
         vocabulary: Vocabulary,
         positions: int,
         device: torch.device,
-        *,
-        apart: bool = False,
     ) -> None:
         joined = Shard.join(shards)
-        self.apart = apart
         self.vocabulary = vocabulary
         self.positions = positions
         self.device = device
@@ -110,11 +106,8 @@ class Sampler:
         return self._masked(stage, ids, heads, ends, allowed, generator)
 
     def _plain_rows(self, length: int, start: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Running text; the first sentence stands as the target in half of the rows, the others have none.
-
-        Where targets are read apart, none has one: their words would see too little.
-        """
-        empty = ((self._rand(generator, len(start)) < 0.5) | self.apart).long()
+        """Running text; the first sentence stands as the target in half of the rows, the others have none."""
+        empty = (self._rand(generator, len(start)) < 0.5).long()
         place = torch.arange(length, device=self.device)[None] - 1 - empty[:, None]
         ids = self._text(self.sentences[start][:, None] + place.clamp(min=0))
         ids = torch.where(place < 0, SEP, ids)
@@ -125,11 +118,7 @@ class Sampler:
         rows = len(start)
         picks = self._pick(start, source, generator)
         target, target_length = self._targets(picks.target, generator)
-        lead = target_length + 2
-        if self.apart:
-            # The article's own [CLS] [SEP]; without a target there is nothing else before it.
-            lead = torch.where(target_length > 0, lead + 2, lead)
-        place = torch.arange(stage.length, device=self.device)[None] - lead[:, None]
+        place = torch.arange(stage.length, device=self.device)[None] - (target_length + 2)[:, None]
         at = self.sentences[picks.start][:, None] + place.clamp(min=0)
         text = self._text(at)
         # Corrupted: words of the target now say something else, or those of the deciding sentence do.
@@ -144,16 +133,14 @@ class Sampler:
         text, text_hit = self._corrupt(text, inside & (edited & ~in_target)[:, None], target, generator)
 
         ids = torch.where(place < 0, SEP, text)
-        if self.apart:
-            ids = torch.where(place == -2, CLS, ids)
         width = min(TARGET_TOKENS, stage.length - 2)
         columns = torch.arange(width, device=self.device)[None].expand(rows, -1)
         head = torch.where(columns < target_length[:, None], target[:, :width], ids[:, 1 : 1 + width])
         ids = torch.cat((torch.full_like(ids[:, :1], CLS), head, ids[:, 1 + width :]), dim=1)
         heads = target_length + 1
-        ends, sentence = self._ends(ids, lead - 1)
+        ends, sentence = self._ends(ids, heads)
         labels = self._labels(ids, heads, sentence, picks, target_hit | text_hit)
-        return self._masked(stage, ids, heads, ends, labels, generator, lead - 1)
+        return self._masked(stage, ids, heads, ends, labels, generator)
 
     def _pick(self, start: Tensor, source: Tensor, generator: torch.Generator) -> _Picks:
         """Which sentences the targets are taken from, and which decide them."""
@@ -218,10 +205,7 @@ class Sampler:
         return ids.scatter(1, best.indices, torch.where(use, new, old)), use.any(dim=1)
 
     def _ends(self, ids: Tensor, heads: Tensor) -> tuple[Tensor, Tensor]:
-        """Positions (B, M) of the sentences' [SEP], 0 where there are fewer; each token's sentence (B, L) or -1.
-
-        `heads` (B,) is the last position before the sentences.
-        """
+        """Positions (B, M) of the sentences' [SEP], 0 where there are fewer; each token's sentence (B, L) or -1."""
         place = torch.arange(ids.shape[1], device=self.device)[None]
         closing = (ids == SEP) & (place > heads[:, None])
         sentence = closing.int().cumsum(dim=1) - closing.int()
@@ -260,13 +244,8 @@ class Sampler:
         ends: Tensor,
         allowed: Tensor,
         generator: torch.Generator,
-        lead: Tensor | None = None,
     ) -> Batch:
-        """Hide whole words: 8 of 10 become [MASK], one a random token, one stays.
-
-        `lead` (B,) is the last position before the sentences, `heads` if it is not given.
-        """
-        lead = heads if lead is None else lead
+        """Hide whole words: 8 of 10 become [MASK], one a random token, one stays."""
         count = max(1, round(stage.masked * stage.length))
         luck = self._per_word(ids, generator).masked_fill(ids < FIRST_WORD, -1)
         masked = luck.topk(count, dim=1).indices
@@ -279,33 +258,26 @@ class Sampler:
         ids = ids.scatter(1, masked, torch.where(answers < FIRST_WORD, answers, shown))
         return Batch(
             ids,
-            self._types(ids, lead),
-            self._positions(ids.shape[1], torch.where(lead > heads, heads + 1, 0), generator),
+            self._types(ids, heads),
+            self._positions(ids.shape, generator),
             masked,
             answers,
             heads,
             ends,
             allowed,
             self._rand(generator, *masked.shape),
-            torch.arange(ids.shape[1], device=self.device)[None] > torch.where(lead > heads, heads, -1)[:, None]
-            if self.apart
-            else None,
         )
 
-    def _positions(self, length: int, begins: Tensor, generator: torch.Generator) -> Tensor:
-        """From 0 in half of the batches, else from anywhere, so that short rows train every position.
-
-        Rows (B, L); they count anew where their article `begins` (B,), the target before it from 0.
-        """
+    def _positions(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
+        """From 0 in half of the batches, else from anywhere, so that short rows train every position."""
         luck, place = self._rand(generator, 2)
-        first = torch.where(luck < 0.5, 0, (place * (self.positions - length + 1)).long())
-        place = torch.arange(length, device=self.device)[None]
-        return torch.where(place < begins[:, None], place, place - begins[:, None] + first)
+        first = torch.where(luck < 0.5, 0, (place * (self.positions - shape[1] + 1)).long())
+        return (torch.arange(shape[1], device=self.device) + first).expand(shape)
 
-    def _types(self, ids: Tensor, lead: Tensor) -> Tensor:
+    def _types(self, ids: Tensor, heads: Tensor) -> Tensor:
         """0 before the sentences and 1 in them; 2 and 3 for tokens that stand on both sides."""
         place = torch.arange(ids.shape[1], device=self.device)[None]
-        after = place > lead[:, None]
+        after = place > heads[:, None]
         words = (ids >= FIRST_WORD) | (ids == UNK)
         same = (ids[:, :, None] == ids[:, None, :]) & (after[:, :, None] != after[:, None, :])
         return after.long() + 2 * (same.any(dim=-1) & words).long()

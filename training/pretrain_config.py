@@ -49,9 +49,8 @@ class Data(Strict):
 class Encoder(Strict):
     """The shape of the BERT that is trained.
 
-    `shared_layers`: the lowest ones read target and article apart (see models/windows.py). `informed`: it starts from
-    word vectors and neighbours. `start`: it starts from an earlier run's encoder (its folder) of the same shape and
-    vocabulary instead, with the heads that lie beside it.
+    `informed`: it starts from word vectors and neighbours. `start`: it starts from an earlier run's encoder (its
+    folder) of the same shape and vocabulary instead, with the heads that lie beside it.
     """
 
     layers: Positive
@@ -60,7 +59,6 @@ class Encoder(Strict):
     feed_forward: Positive
     positions: Annotated[int, Field(ge=16)] = 512
     token_types: Literal[2, 4] = 4
-    shared_layers: Annotated[int, Field(ge=0)] = 0
     informed: bool = True
     start: FilePath | None = None
 
@@ -68,10 +66,6 @@ class Encoder(Strict):
     def _divides(self) -> Self:
         if self.hidden % self.heads:
             raise ValueError(f"encoder.hidden: {self.hidden}: must be a multiple of encoder.heads ({self.heads})")
-        if self.shared_layers >= self.layers:
-            raise ValueError(
-                f"encoder.shared_layers: {self.shared_layers}: must be less than encoder.layers ({self.layers})"
-            )
         return self
 
     def bert(self, vocabulary: int) -> BertConfig:

@@ -28,7 +28,6 @@ class Batch:
     and `answers` (B, K) what stood there.
     Stance: `heads` (B,) position of the target's [SEP]; `ends` (B, M) those of the sentences' [SEP];
     `allowed` (B, M, 4) the stances that may hold, all true where nothing is known. M is 0 without stance.
-    `article` (B, L) where layers are shared: true for what they read as the article, false for the target.
     `luck` (B, K) decides what a generator guesses at the masked places.
     """
 
@@ -41,16 +40,12 @@ class Batch:
     ends: Tensor
     allowed: Tensor
     luck: Tensor
-    article: Tensor | None = None
 
 
 class PretrainModel(nn.Module):
-    """Encoder, masked-word head (tied to the embeddings) and a stance head shaped like the product's.
+    """Encoder, masked-word head (tied to the embeddings) and a stance head shaped like the product's."""
 
-    `shared_layers` are read as `models.network.Network` reads them.
-    """
-
-    def __init__(self, config: BertConfig, precision: torch.dtype, shared_layers: int = 0) -> None:
+    def __init__(self, config: BertConfig, precision: torch.dtype) -> None:
         super().__init__()
         self.encoder = BertModel(config, add_pooling_layer=False)
         hidden = int(config.hidden_size)
@@ -60,7 +55,6 @@ class PretrainModel(nn.Module):
         self.pair = nn.Linear(3 * hidden, hidden)
         self.stance = nn.Linear(hidden, len(STANCES))
         self.precision = precision
-        self.shared_layers = shared_layers
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Mean loss of the masked words and of the stances whose answer is known (0 if none is)."""
@@ -85,29 +79,13 @@ class PretrainModel(nn.Module):
         embeddings: Any = self.encoder.embeddings
         # Few token types: a product's gradient is cheap, a lookup's is a scatter into a handful of rows.
         table = embeddings.token_type_embeddings.weight
-        kinds = F.one_hot(batch.types, table.shape[0]).to(self.precision)
-        if self.shared_layers:
-            # Which tokens stand on both sides is known where the sides meet.
-            matches, kinds = kinds[..., 2:], kinds[..., :2] + kinds[..., 2:]
-        kinds = kinds @ table[: kinds.shape[-1]].to(self.precision)
+        kinds = F.one_hot(batch.types, table.shape[0]).to(self.precision) @ table.to(self.precision)
         hidden = embeddings.word_embeddings(batch.ids) + kinds + embeddings.position_embeddings(batch.positions)
         hidden = self._norm(hidden, embeddings.LayerNorm)
-        apart = self._apart(batch)
         layers: list[Any] = list(self.encoder.encoder.layer)
-        if self.shared_layers:
-            for layer in layers[: self.shared_layers]:
-                hidden = self._layer(hidden, layer, None, apart)
-            hidden = hidden + matches @ table[2:].to(self.precision)
-        for layer in layers[self.shared_layers : -1]:
+        for layer in layers[:-1]:
             hidden = self._layer(hidden, layer, None)
         return self._layer(hidden, layers[-1], read)
-
-    def _apart(self, batch: Batch) -> Tensor | None:
-        """What is added to the scores (B, 1, L, L) of the shared layers: target and article do not see each other."""
-        if batch.article is None:
-            return None
-        other = batch.article[:, None, :, None] != batch.article[:, None, None, :]
-        return torch.zeros_like(other, dtype=torch.float32).masked_fill(other, -1e4)
 
     def words(self, hidden: Tensor) -> Tensor:
         """Logits (N, vocabulary) of masked positions (B, K, hidden), flattened."""
@@ -122,7 +100,7 @@ class PretrainModel(nn.Module):
         pair = F.gelu(self._linear(torch.cat((sentences, target, sentences * target), dim=-1), self.pair))
         return self._linear(pair, self.stance).float()
 
-    def _layer(self, hidden: Tensor, layer: Any, read: Tensor | None, apart: Tensor | None = None) -> Tensor:
+    def _layer(self, hidden: Tensor, layer: Any, read: Tensor | None) -> Tensor:
         attention, width = layer.attention.self, hidden.shape[-1]
         if read is None:
             query, key, value = self._stacked(hidden, attention.query, attention.key, attention.value)
@@ -131,22 +109,21 @@ class PretrainModel(nn.Module):
             hidden = hidden.gather(1, read[:, :, None].expand(-1, -1, width))
             query = self._linear(hidden, attention.query)
         heads = attention.num_attention_heads
-        context = self._attend(query, key, value, heads, apart)
+        context = self._attend(query, key, value, heads)
         output = layer.attention.output
         hidden = self._norm(hidden + self._linear(context, output.dense), output.LayerNorm)
         inner = F.gelu(self._linear(hidden, layer.intermediate.dense))
         return self._norm(hidden + self._linear(inner, layer.output.dense), layer.output.LayerNorm)
 
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor, heads: int, apart: Tensor | None) -> Tensor:
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
         rows, width = query.shape[0], query.shape[-1]
         q, k, v = (part.view(rows, -1, heads, width // heads).transpose(1, 2) for part in (query, key, value))
         if q.is_cuda:
-            mixed = F.scaled_dot_product_attention(q, k, v, None if apart is None else apart.to(q.dtype))
+            mixed = F.scaled_dot_product_attention(q, k, v)
         else:
             # On a CPU the fused kernel's backward pass takes longer than all the layer's matrix products.
             scores = (q * (width // heads) ** -0.5) @ k.transpose(-1, -2)
-            scores = scores.float() if apart is None else scores.float() + apart
-            mixed = torch.softmax(scores, dim=-1).to(self.precision) @ v
+            mixed = torch.softmax(scores.float(), dim=-1).to(self.precision) @ v
         return mixed.transpose(1, 2).reshape(rows, -1, width)
 
     def _stacked(self, hidden: Tensor, *parts: nn.Linear) -> tuple[Tensor, ...]:

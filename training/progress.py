@@ -14,8 +14,8 @@ import torch
 from rich.console import Console
 from rich.logging import RichHandler
 
-from models.engines import Heads
 from models.apart import build_network
+from models.engines import Heads
 from models.windows import windows
 from training.config import Run, read_run
 from training.reads import Reads

@@ -69,7 +69,9 @@ class OnnxEngine:
 class _Apart:
     """Runs the two graphs of a network that reads target and article apart."""
 
-    def __init__(self, encoder: ort.InferenceSession, compare: ort.InferenceSession, spec: WindowSpec, budget: int) -> None:
+    def __init__(
+        self, encoder: ort.InferenceSession, compare: ort.InferenceSession, spec: WindowSpec, budget: int
+    ) -> None:
         self._encoder, self._compare, self._spec = encoder, compare, spec
         self._inputs = {node.name for node in encoder.get_inputs()}
         self._runner = ApartRunner(self._encode, self._answer, budget, slack=0.0)
@@ -79,7 +81,7 @@ class _Apart:
 
     def _encode(self, members: Sequence[Window]) -> list[Read]:
         rows = lay_tokens([[block] for block in members], self._spec)
-        at = {block: k * rows.ids.shape[1] for k, block in enumerate(members)}
+        at: dict[object, int] = {block: k * rows.ids.shape[1] for k, block in enumerate(members)}
         given = {"ids": rows.ids, "types": rows.types, "sentences": places(members, at).sentences}
         states, tags = self._encoder.run(["states", "tags"], {name: given[name] for name in self._inputs})
         return list(zip(states, split(tags, members), strict=True))

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 import typer
 
-from models.bundle import SHIPPED, Bundle
+from models.bundle import SHIPPED, STANCE, Bundle
 from models.engines import Engine, Heads, Logits
 from models.engines.onnx import OnnxEngine, usable_cores
 from models.engines.torch import TorchEngine, load_network

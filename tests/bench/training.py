@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import torch
 import typer
@@ -78,7 +77,9 @@ def _prepare(readings: int) -> tuple[Network, list[Reading]]:
     source = resolve(Encoder(scratch=Scratch(**SHAPES["compact"])), Windows(), ROOT, texts)
     reads = Reads(encode_articles(articles, source.tokenizer, normalise), source.spec, Crops(), epochs=1.0, seed=3)
     # Eval mode: without dropout the three ways have the same gradients.
-    return random_network("compact", source.spec), [reading for i in range(min(readings, len(reads))) for reading in reads[i]]
+    return random_network("compact", source.spec), [
+        reading for i in range(min(readings, len(reads))) for reading in reads[i]
+    ]
 
 
 def _epoch(network: Network, collator: Collator, groups: Sequence[Sequence[Reading]]) -> None:
