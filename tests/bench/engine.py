@@ -8,6 +8,7 @@ interleaved rounds, text in and tags out, the shipped bundle first, then AraBERT
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import statistics
@@ -32,7 +33,7 @@ from models.windows import Window
 from tests.bench.baseline import Pipelines
 from tests.bench.bundles import random_bundle
 from tests.bench.measure import child, clock, interleave, machine, matrix_work, quantiles, ratio, report, useful_flops
-from tests.bench.mix import articles
+from tests.bench.mix import articles, turned
 from training.export import quantise
 
 LOAD = """
@@ -76,13 +77,14 @@ def measure(path: Path, rounds: int, count: int, threads: int) -> dict[str, Any]
         pipelines = Pipelines(bundle, threads)
         sizes = pipelines.tune(documents[: max(1, count // 4)])
         matrix, matrix_flops = matrix_work()
+        turns = itertools.count()
         alone = [replace(document, context=False) for document in documents]
         seconds = interleave(
             {
                 "pipelines": lambda: pipelines.tag(documents),
                 "pairs": lambda: taggers["pairs"].tag(alone),
-                "fp32": lambda: taggers["fp32"].tag(documents),
-                "int8": lambda: taggers["int8"].tag(documents),
+                "fp32": lambda: taggers["fp32"].tag(turned(documents, turns)),
+                "int8": lambda: taggers["int8"].tag(turned(documents, turns)),
                 "matrix": matrix,
             },
             rounds,

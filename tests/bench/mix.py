@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from math import log
 from pathlib import Path
@@ -55,3 +56,15 @@ def _words(pool: list[dict[str, Any]], rng: random.Random) -> Iterator[str]:
     while True:
         for sentence in rng.choice(pool)["sentences"]:
             yield from sentence.split()
+
+
+def turned(documents: Sequence[Document], turns: Iterator[int]) -> list[Document]:
+    """The same with the words of each target turned by the next number: what an engine kept of it does not help."""
+    turn = next(turns)
+
+    def moved(text: str) -> str:
+        words = text.split()
+        at = turn % len(words)
+        return " ".join((*words[at:], *words[:at]))
+
+    return [replace(d, targets=tuple(map(moved, d.targets or ()))) for d in documents]

@@ -10,9 +10,10 @@ interleaved rounds, as a multiple of T(0). The last line is JSON.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ import typer
 from models.bundle import SHIPPED
 from models.engines.onnx import usable_cores
 from models.tagger import IN_FLIGHT, Tagger
+from models.tags import Document
 from tests.bench.measure import clock, interleave, machine, progress, ratio, report
-from tests.bench.mix import articles
+from tests.bench.mix import articles, turned
 
 TARGETS = (0, 1, 5, 20, 32)
 
@@ -43,7 +45,9 @@ def main(
         progress(f"{size} articles: {seconds:.1f} s")
     some = list(articles(4, targets=max(TARGETS)))
     few = {k: [replace(document, targets=(document.targets or ())[:k]) for document in some] for k in TARGETS}
-    seconds_by_targets = interleave({str(k): partial(tagger.tag, documents) for k, documents in few.items()}, rounds)
+    seconds_by_targets = interleave(
+        {str(k): partial(_asked, tagger, found, count()) for k, found in few.items()}, rounds
+    )
     report(
         {
             "targets": {k: round(1 / ratio(seconds_by_targets["0"], s), 2) for k, s in seconds_by_targets.items()},
@@ -54,6 +58,10 @@ def main(
             "machine": machine(),
         }
     )
+
+
+def _asked(tagger: Tagger, documents: list[Document], turns: Iterator[int]) -> None:
+    tagger.tag(turned(documents, turns))
 
 
 def _stream(tagger: Tagger, size: int) -> None:

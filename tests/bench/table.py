@@ -59,6 +59,7 @@ def _rows() -> Iterator[tuple[str, object, str]]:
         yield f"{count} articles", f"{found['seconds_per_article']} s each, RSS {found['rss_mib']} MiB", "flat"
     yield "training, packed / padded", f"{training['ratios']['packed']}x", "1.8x"
     yield "training, grouped by length / padded", f"{training['ratios']['grouped']}x", ""
+    yield "training, target and article apart / packed", f"{training['apart']}x", ""
     yield "gradients, packed - padded", f"{training['gradients']:.0e}", "1e-05"
 
 

@@ -1,11 +1,12 @@
-"""A training step three ways: padded to the longest, grouped by length, packed into rows.
+"""A training step three ways, padded to the longest, grouped by length, packed into rows; and target and article apart.
 
-    python -m tests.bench.training [--rounds 5] [--readings 64] [--batch 16] [--threads N]
+    python -m tests.bench.training [--rounds 5] [--articles 11] [--batch 16] [--threads N]
 
-Each contender reads the same crops of the seeds with the same network (the compact shape, random weights, no
-dropout), forward and backward, in interleaved rounds. `ratios` are to padding in random order; `gradients` is the
-largest difference between the gradients of a packed and of a padded batch, as a share of the largest gradient.
-The last line is JSON.
+The first three read the same crops of the seeds with the same network (the compact shape, random weights, no dropout),
+forward and backward, in interleaved rounds. The fourth reads as many passes over the same articles with a network that
+reads target and article apart. `ratios` are to padding in random order, `apart` to packing; `gradients` is the largest
+difference between the gradients of a packed and of a padded batch, as a share of the largest gradient. The last line is
+JSON.
 """
 
 from __future__ import annotations
@@ -31,26 +32,39 @@ from training.reads import Reading, Reads, encode_articles
 from training.train import texts_of
 
 
-def main(rounds: int = 5, readings: int = 64, batch: int = 16, threads: int = usable_cores()) -> None:
-    """Measure the three ways and print one line of JSON."""
+def main(
+    rounds: int = 5,
+    articles: int = typer.Option(11, help="articles of the seeds that each contender passes over once"),
+    batch: int = 16,
+    threads: int = usable_cores(),
+) -> None:
+    """Measure the ways and print one line of JSON."""
     torch.set_num_threads(threads)
-    network, found = _prepare(readings)
-    spec, types = network.spec, SCHEME.type_ids
+    network, found = _prepare(articles, apart=False)
+    network_apart, passes = _prepare(articles, apart=True)
+    spec, types, one_row = network.spec, SCHEME.type_ids, not torch.cuda.is_available()
     padded = Collator(spec, types, 0.3, packing=False)
-    packed = Collator(spec, types, 0.3, packing=True, one_row=not torch.cuda.is_available())
-    by_length = sorted(found, key=lambda reading: reading.window.tokens)
+    packed = Collator(spec, types, 0.3, packing=True, one_row=one_row)
+    apart = Collator(network_apart.spec, types, 0.3, packing=True, one_row=one_row)
+    by_length = sorted(found, key=lambda reading: reading[0].window.tokens)
+    # As many windows a step as the others have.
+    few = max(1, round(batch * len(passes) / len(found)))
     contenders = {
         "padded": partial(_epoch, network, padded, _cut(found, batch)),
         "grouped": partial(_epoch, network, padded, _cut(by_length, batch)),
         "packed": partial(_epoch, network, packed, _cut(found, batch)),
+        "apart": partial(_epoch, network_apart, apart, _cut(passes, few)),
     }
     seconds = interleave(contenders, rounds)
-    tokens = sum(reading.window.tokens for reading in found)
+    tokens = sum(reading.window.tokens for (reading,) in found)
     report(
         {
             "ratios": {name: ratio(seconds["padded"], seconds[name]) for name in ("grouped", "packed")},
+            "apart": ratio(seconds["packed"], seconds["apart"]),
             "gradients": _largest_difference(network, padded, packed, found[:batch]),
-            "tokens_per_s": {name: round(tokens / sorted(s)[len(s) // 2]) for name, s in seconds.items()},
+            "tokens_per_s": {
+                name: round(tokens / sorted(seconds[name])[rounds // 2]) for name in ("padded", "grouped", "packed")
+            },
             "cells_per_token": {
                 name: round(sum(_cells(c, group) for group in groups) / tokens, 2)
                 for name, c, groups in (
@@ -68,33 +82,35 @@ def main(rounds: int = 5, readings: int = 64, batch: int = 16, threads: int = us
     )
 
 
-def _prepare(readings: int) -> tuple[Network, list[Reading]]:
+Item = Sequence[Reading]
+
+
+def _prepare(articles: int, *, apart: bool) -> tuple[Network, list[Item]]:
     run = tiny_run("sep", 2, 512)
     loaded = load_splits(run.corpora, ROOT)
-    articles = [article for one in loaded for article in one.articles]
+    everything = [article for one in loaded for article in one.articles]
     normalise = NORMALISERS[run.encoder.normaliser]
-    texts = [normalise(text) for article in articles for text in texts_of(article)]
-    source = resolve(Encoder(scratch=Scratch(**SHAPES["compact"])), Windows(), ROOT, texts)
-    reads = Reads(encode_articles(articles, source.tokenizer, normalise), source.spec, Crops(), epochs=1.0, seed=3)
-    # Eval mode: without dropout the three ways have the same gradients.
-    return random_network("compact", source.spec), [
-        reading for i in range(min(readings, len(reads))) for reading in reads[i]
-    ]
+    texts = [normalise(text) for article in everything for text in texts_of(article)]
+    source = resolve(Encoder(scratch=Scratch(**SHAPES["compact"])), Windows(apart=apart), ROOT, texts)
+    read = encode_articles(everything[:articles], source.tokenizer, normalise)
+    reads = Reads(read, source.spec, Crops(), epochs=1.0, seed=3)
+    # Eval mode: without dropout the ways have the same gradients.
+    return random_network("compact", source.spec), [reads[i] for i in range(len(reads))]
 
 
-def _epoch(network: Network, collator: Collator, groups: Sequence[Sequence[Reading]]) -> None:
+def _epoch(network: Network, collator: Collator, groups: Sequence[Sequence[Item]]) -> None:
     for group in groups:
         _backward(network, collator, group)
 
 
-def _backward(network: Network, collator: Collator, group: Sequence[Reading]) -> None:
+def _backward(network: Network, collator: Collator, group: Sequence[Item]) -> None:
     network.zero_grad(set_to_none=True)
-    batch = collator([group])
+    batch = collator(group)
     losses = head_losses(network(**batch["inputs"]), Answers(**batch["answers"]), network.layout)
     torch.stack([value / weight.clamp(min=1) for value, weight in losses.values()]).sum().backward()
 
 
-def _largest_difference(network: Network, one: Collator, other: Collator, group: Sequence[Reading]) -> float:
+def _largest_difference(network: Network, one: Collator, other: Collator, group: Sequence[Item]) -> float:
     found = []
     for collator in (one, other):
         _backward(network, collator, group)
@@ -102,12 +118,12 @@ def _largest_difference(network: Network, one: Collator, other: Collator, group:
     return float((found[0] - found[1]).abs().max() / found[0].abs().max())
 
 
-def _cut(readings: Sequence[Reading], batch: int) -> list[Sequence[Reading]]:
-    return [readings[i : i + batch] for i in range(0, len(readings), batch)]
+def _cut(items: Sequence[Item], batch: int) -> list[Sequence[Item]]:
+    return [items[i : i + batch] for i in range(0, len(items), batch)]
 
 
-def _cells(collator: Collator, group: Sequence[Reading]) -> int:
-    batch = collator([group])
+def _cells(collator: Collator, group: Sequence[Item]) -> int:
+    batch = collator(group)
     return int(batch["inputs"]["ids"].numel())
 
 
