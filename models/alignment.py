@@ -71,7 +71,7 @@ class Alignment(nn.Module):
         return torch.cat((mean, x.masked_fill(~part, -1e4).amax(dim=1)), dim=-1)
 
     def _by_head(self, x: Tensor) -> Tensor:
-        return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
+        return x.view(*x.shape[:-1], self.heads, self.width // self.heads).transpose(1, 2)
 
     def _attend(self, scores: Tensor, seen: Tensor, values: Tensor) -> Tensor:
         weights = scores.masked_fill(~seen[:, None, None, :], -1e4).softmax(dim=-1)
