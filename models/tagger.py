@@ -27,7 +27,7 @@ from models.tags import (
     Usage,
     count_stances,
 )
-from models.windows import Ids, Window, beside, encode, truncated, windows
+from models.windows import Ids, Window, beside, blocks, encode, truncated, windows
 
 EngineName = Literal["onnx", "torch"]
 Steps = Generator[list[Window], list[Logits], Tags]
@@ -121,7 +121,8 @@ class Tagger:
                 used += wanted
             by_target = self._stances(asked, answers, len(prepared.tokens))
         stances = [by_target[t.text] for t in targets]
-        usage = Usage(prepared.count, sum(w.tokens for w in used), len(used))
+        read = {key: block for window in used for key, block in blocks(window)}
+        usage = Usage(prepared.count, sum(block.tokens for block in read.values()), len(read))
         return self._assemble(document, prepared, reading, targets, stances, cut, supplier, usage)
 
     def _given_targets(self, document: Document) -> list[Target]:

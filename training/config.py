@@ -162,7 +162,7 @@ class Run(Strict):
 
     `licence_file` becomes the bundle's LICENSE; `weaknesses_file`, Markdown, a section of its card.
     `half_weights` rounds the trained weights to half precision, which halves model.safetensors; all engines run the
-    rounded weights. `baselines` trains the majority and linear baselines on the run's own corpora for its report.
+    rounded weights. `baselines` names the training corpora that the report's majority and linear baselines learn from (none: no baselines).
     """
 
     name: Name
@@ -172,7 +172,7 @@ class Run(Strict):
     licence_file: Name | None = None
     weaknesses_file: Name | None = None
     half_weights: bool = False
-    baselines: bool = False
+    baselines: list[Name] = []
     seeds: Annotated[list[int], Field(min_length=1)] = [13]
     corpora: Annotated[list[Corpus], Field(min_length=1)]
     types: list[OwnType] = []
@@ -190,8 +190,9 @@ class Run(Strict):
             if needed not in splits:
                 raise ValueError(f"corpora: no corpus has split {needed!r}; one is needed")
         names = {corpus.name for corpus in self.corpora if corpus.split == "train"}
-        if unknown := set(self.calibration.corpora) - names:
-            raise ValueError(f"calibration.corpora: {', '.join(sorted(unknown))}: not a training corpus of this run")
+        for field, chosen in (("calibration.corpora", self.calibration.corpora), ("baselines", self.baselines)):
+            if unknown := set(chosen) - names:
+                raise ValueError(f"{field}: {', '.join(sorted(unknown))}: not a training corpus of this run")
         if CALIBRATE in splits and self.optimisation.average:
             raise ValueError(
                 f"optimisation.average: true: a run with a corpus of split {CALIBRATE!r} trains no folds to average"

@@ -76,7 +76,8 @@ def package(run: Run, config: Path, source: Source, loaded: Sequence[Loaded], tr
 
     draft = bundles.save(work / "draft", fields, write_draft)
     measured = [corpus for corpus in run.corpora if corpus.split not in ("train", CALIBRATE)]
-    options = Options(baselines=run.baselines, train=[c for c in run.corpora if c.split == "train"])
+    learnt = [c for c in run.corpora if c.split == "train" and c.name in run.baselines]
+    options = Options(baselines=bool(learnt), train=learnt)
     report = evaluate(draft.path, measured, options, root=config.parent)
     exact, small = (draft.path / ONNX[precision] for precision in ("fp32", "int8"))
     gate = int8_gate(exact, small, source.spec, trained.dev_articles, trained.calibration, run.scheme())
