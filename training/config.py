@@ -162,7 +162,8 @@ class Run(Strict):
 
     `licence_file` becomes the bundle's LICENSE; `weaknesses_file`, Markdown, a section of its card.
     `half_weights` rounds the trained weights to half precision, which halves model.safetensors; all engines run the
-    rounded weights. `baselines` names the training corpora that the report's majority and linear baselines learn from (none: no baselines).
+    rounded weights. `baselines` names the training corpora that the report's majority and linear baselines learn from
+    (none: no baselines).
     """
 
     name: Name
