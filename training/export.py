@@ -23,6 +23,9 @@ from models.windows import Window
 from training.apart_graph import encoder_graph, stance_graph
 from training.graph import bert_graph
 
+HEADS = ("words", "tags", "types", "primary", "voice", "pair", "stance")
+FIRST, EXACT_FROM = ("layer0", "layer1"), 6
+
 TOLERANCE = 1e-4
 """Largest difference between a logit of the exported network and torch's."""
 
@@ -79,6 +82,9 @@ def quantise(source: Path, target: Path) -> None:
     Weights have a scale a column and seven bits, so that the sums of AVX2 machines do not overflow. Activations
     have one scale a tensor, found as it runs: give the engine one window a batch (`OnnxEngine(alone=True)`), or
     an answer depends on its neighbours.
+
+    The heads stay as they are, and so do the first two layers of a network of six or more: what they lose is lost to
+    all that follow (training/LOG.md says how much it was).
     """
     # Costly to import, and only this needs it.
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -86,6 +92,8 @@ def quantise(source: Path, target: Path) -> None:
     graph = onnx.load(source)
     # The tracer's own shapes contradict its graph in places, and none are needed.
     del graph.graph.value_info[:]
+    exact = _exact(graph)
+    kept = [node.name for node in graph.graph.node if any(name.startswith(exact) for name in node.input)]
     with _quiet("root"):
         quantize_dynamic(
             graph,
@@ -93,9 +101,19 @@ def quantise(source: Path, target: Path) -> None:
             per_channel=True,
             reduce_range=True,
             weight_type=QuantType.QInt8,
+            # The quantiser takes a Gemm apart before it looks at names.
+            nodes_to_exclude=[name + part for name in kept for part in ("", "_MatMul")],
             # Shapes cannot be inferred past Microsoft's operators; every tensor that is quantised is a float.
             extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
         )
+
+
+def _exact(graph: onnx.ModelProto) -> tuple[str, ...]:
+    """What the names of the weights begin with that are not quantised."""
+    layers = {
+        n.split(".")[0] for w in graph.graph.initializer if "." in (n := w.name) and n.startswith(("layer", "last"))
+    }
+    return tuple(f"{name}." for name in (*HEADS, *(FIRST if len(layers) >= EXACT_FROM else ())))
 
 
 def largest_difference(one: Engine, other: Engine, windows: Sequence[Window]) -> float:
