@@ -41,14 +41,16 @@ def test_bert_is_written_without_a_word_and_levels_stay(tmp_path, capfd):
     assert logging.getLogger().level == level
 
 
-def test_int8_weights_leave_a_bit_free_for_avx2(tmp_path):
-    export_onnx(make_network(), tmp_path / "model.onnx")
+@pytest.mark.parametrize(("layers", "small_layers"), [(3, 3), (6, 4)])
+@pytest.mark.parametrize("apart", [False, True])
+def test_int8_weights_leave_a_bit_free_for_avx2(tmp_path, layers, small_layers, apart):
+    export_onnx(make_network(apart=apart, num_hidden_layers=layers), tmp_path / "model.onnx")
     quantise(tmp_path / "model.onnx", tmp_path / "model.int8.onnx")
     graph = onnx.load(tmp_path / "model.int8.onnx").graph
     small = {t.name: numpy_helper.to_array(t) for t in graph.initializer if t.data_type == onnx.TensorProto.INT8}
     products = [node for node in graph.node if node.op_type == "MatMulInteger"]
-    # Six maps a layer, and the heads' two hidden and four output layers.
-    assert len(products) == 3 * 6 + 6
+    # Six maps a layer; the heads and a deep network's first two layers are left as they are.
+    assert len(products) == 6 * small_layers
     for node in products:
         weight = small[node.input[1]]
         assert np.abs(weight.astype(int)).max() <= 64

@@ -77,7 +77,7 @@ def _trace(network: Network, path: Path) -> None:
 
 
 def quantise(source: Path, target: Path) -> None:
-    """Write the fp32 graph `source` with int8 weights, about a quarter of its size.
+    """Write the fp32 graph `source` with int8 weights, a quarter to two fifths of its size.
 
     Weights have a scale a column and seven bits, so that the sums of AVX2 machines do not overflow. Activations
     have one scale a tensor, found as it runs: give the engine one window a batch (`OnnxEngine(alone=True)`), or
