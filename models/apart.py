@@ -53,10 +53,14 @@ class ApartNetwork(Network):
         are 0.
         """
         states = self.encode(ids, mask, types, positions).flatten(0, 1)
+        return self.answer(states, ids.flatten(), sentences, targets, pairs)
+
+    def answer(self, states: Tensor, tokens: Tensor, sentences: Tensor, targets: Tensor, pairs: Tensor) -> Tensor:
+        """The logits of `forward` from the blocks' states (tokens, …) and token ids (tokens,)."""
         alone = pairs[:, 1] < 0
         logits = states.new_zeros((len(pairs), self.layout.width))
         logits[alone, : self.layout.stance.start] = self.tag(states, sentences)[pairs[alone, 0]].to(logits.dtype)
-        stance = self.compare(states, ids.flatten(), sentences, targets, pairs[~alone])
+        stance = self.compare(states, tokens, sentences, targets, pairs[~alone])
         logits[~alone, self.layout.stance.start :] = stance.to(logits.dtype)
         return logits
 

@@ -75,22 +75,14 @@ class _Apart:
         return [row[: block.tokens] for row, block in zip(states, members, strict=True)]
 
     def _answer(self, members: Sequence[Window], states: Mapping[object, torch.Tensor]) -> list[Logits]:
-        network, layout = self._network, self._network.layout
         known = {key: block for window in members for key, block in blocks(window)}
         starts = np.cumsum([0, *(block.tokens for block in known.values())]).tolist()
         found = places(members, dict(zip(known, starts, strict=False)))
         given = torch.cat([states[key] for key in known])
         tokens = torch.from_numpy(np.concatenate([block.ids for block in known.values()]).astype(np.int64))
-        at = [torch.from_numpy(part).to(self._device) for part in (found.sentences, found.targets, found.pairs)]
-        logits = np.zeros((len(found.pairs), layout.width), dtype=np.float32)
-        alone = found.pairs[:, 1] < 0
-        own = network.tag(given, at[0]).float().cpu().numpy()
-        logits[alone, : layout.stance.start] = own[found.pairs[alone, 0]]
-        if not alone.all():
-            pairs = at[2][torch.from_numpy(~alone).to(self._device)]
-            stance = network.compare(given, tokens.to(self._device), at[0], at[1], pairs)
-            logits[~alone, layout.stance.start :] = stance.float().cpu().numpy()
-        return split(logits, members)
+        where = (torch.from_numpy(getattr(found, name)).to(self._device) for name in found.__slots__)
+        logits = self._network.answer(given, tokens.to(self._device), *where)
+        return split(logits.float().cpu().numpy(), members)
 
 
 def to_tensors(batch: Batch | Tokens, spec: WindowSpec, device: torch.device | None = None) -> Inputs:
