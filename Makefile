@@ -18,7 +18,7 @@ serve: $(SERVE)/ready ## start the service on HOST:PORT (127.0.0.1:3000) with th
 	HOST=$(HOST) PORT=$(PORT) $(SERVE)/bin/qawl serve
 
 test: $(DEV)/ready ## run every test
-	$(DEV)/bin/python -m pytest -q
+	$(DEV)/bin/python -m pytest -q -n auto --dist loadfile
 
 check: $(DEV)/ready ## formatting, lint and strict types, then every test
 	$(DEV)/bin/ruff format --check .

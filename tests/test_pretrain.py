@@ -15,6 +15,7 @@ from transformers import AutoModel, AutoTokenizer, BertModel
 
 from models.errors import ConfigError, DataError
 from models.labels import STANCES, Stance
+from tests.tiny import write_tiny
 from training.pretrain import pretrain, rate_at, stage_at
 from training.pretrain_batches import Sampler, Vocabulary
 from training.pretrain_config import PretrainConfig, Schedule, Stage
@@ -119,7 +120,7 @@ def sampler(data: tuple[Tokenizer, list[Shard], list[Shard]]) -> Sampler:
         alternatives=torch.from_numpy(alternatives(pieces, vectors, frequency, 4)).long(),
         variants=torch.from_numpy(variants(pieces, frequency)).long(),
     )
-    return Sampler(train, [1.0], vocabulary, 512, torch.device("cpu"))
+    return Sampler(train, [1.0], vocabulary, 512, 4, torch.device("cpu"))
 
 
 def log_of(encoder: Path, kind: str) -> list[dict[str, float]]:
@@ -294,6 +295,22 @@ def test_a_run_may_start_from_an_earlier_encoder(encoder: Path, write_config: Ca
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+def test_a_run_may_go_on_from_a_bundle_with_its_vocabulary(
+    data: tuple[Tokenizer, list[Shard], list[Shard]], write_config: Callable[..., Path], tmp_path: Path
+):
+    bundle = write_tiny(tmp_path / "bundle", pooling="mean", token_types=2, max_tokens=96)
+    vocabulary = Tokenizer.from_file(str(bundle / "tokenizer.json")).get_vocab_size()
+    changes = [
+        ('shards = "shards"', f'shards = "shards-bundle"\ntokenizer = "{bundle}/tokenizer.json"'),
+        ("vocabulary = 700", f"vocabulary = {vocabulary}"),
+        ("layers = 2", f'layers = 2\ntoken_types = 2\nstart = "{bundle}"'),
+    ]
+    encoder = pretrain(write_config("bundle", minutes=0.01, changes=changes), clock=Ticks())
+    theirs, ours = (load_file(folder / "model.safetensors") for folder in (bundle, encoder))
+    assert all(torch.equal(tensor, theirs[f"encoder.{name}"]) for name, tensor in ours.items())
+    assert AutoTokenizer.from_pretrained(encoder).vocab_size == vocabulary
+
+
 def test_an_earlier_encoder_of_another_shape_is_refused(encoder: Path, write_config: Callable[..., Path]):
     changes = [("layers = 2", f'layers = 3\nstart = "{encoder}"')]
     with pytest.raises(ConfigError, match=r"encoder\.start: .*: no encoder of this run's shape \(lacks encoder\."):
@@ -344,6 +361,10 @@ def test_a_damaged_checkpoint_is_one_clear_error(encoder: Path, write_config: Ca
         (("rate = 1e-2", 'rate = "1e-2"'), "schedule.rate: '1e-2': Input should be a valid number"),
         (("rate = 1e-2", "rate = 1e-2\nrise = 0.9"), "must be at most 1"),
         (('shards = "shards"', 'shards = "shards"\nnormaliser = "other"'), "data.normaliser: other: must be one of"),
+        (
+            ('shards = "shards"', 'shards = "lost"\ntokenizer = "lost.json"'),
+            r"data\.tokenizer: .*lost\.json: cannot be read",
+        ),
     ],
 )
 def test_a_wrong_config_is_one_sentence(write_config: Callable[..., Path], change: tuple[str, str], message: str):

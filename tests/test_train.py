@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tomli_w
 import torch
 from pydantic import ValidationError
 
@@ -30,7 +31,7 @@ from training.config import Encoder, Run, Windows, read_run
 from training.encoders import resolve
 from training.predict import predict
 from training.reads import Reads
-from training.train import Prepared, _averaged, fit_network, prepare
+from training.train import Prepared, _averaged, fit_network, prepare, train
 
 HEADS = Heads(len(SCHEME.types))
 
@@ -246,7 +247,7 @@ from pathlib import Path
 from dataclasses import replace
 from tests.conftest import ROOT
 from tests.tiny import tiny_run, write_tiny
-from training.train import Prepared, _averaged, fit_network, prepare
+from training.train import Prepared, _averaged, fit_network, prepare, train
 run = tiny_run("sep", 2, 128)
 files = {"path": str(ROOT / "seeds/articles.jsonl"), "splits": str(ROOT / "seeds/splits.json")}
 changes = {"batch": int(sys.argv[2]), "epochs": 0.4, "evaluations": 1, "precision": "fp32", "dropout": 0.0}
@@ -312,6 +313,49 @@ def test_held_out_articles_calibrate_in_the_place_of_folds(prepared):
     optimisation = {**held.optimisation.model_dump(), "average": True}
     with pytest.raises(ValidationError, match=r"optimisation\.average: true: a run with a corpus of split 'calibrate'"):
         Run.model_validate({**held.model_dump(), "optimisation": optimisation})
+    assert Run.model_validate({**held.model_dump(), "optimisation": optimisation, "seeds": [1, 2]}).folds() == 0
+
+
+def two_seeds(folder: Path) -> dict:
+    """A run of two seeds on a dozen articles, which goes on from a bundle and has articles to calibrate on."""
+    bundle = write_tiny(folder / "tiny", pooling="mean", token_types=2, max_tokens=128)
+    seeds = {"name": "seeds", "path": str(ROOT / "seeds" / "articles.jsonl"), "format": "canonical"}
+    return {
+        "name": "two",
+        "version": "0",
+        "output": str(folder / "out"),
+        "licence": "Apache-2.0",
+        "seeds": [1, 2],
+        "encoder": {"path": str(bundle)},
+        "windows": {"max_tokens": 128, "max_target_tokens": 48, "pooling": "mean"},
+        "optimisation": {"epochs": 1.0, "batch": 8, "evaluations": 1, "average": True, "learning_rate": 3e-3},
+        "corpora": [
+            seeds | {"split": "train", "keep": ["p0"]},
+            seeds | {"split": "dev", "keep": ["p10", "p11"]},
+            seeds | {"name": "held", "split": "calibrate", "keep": ["p12", "p13"]},
+        ],
+    }
+
+
+def test_seeds_trained_side_by_side_are_averaged_by_a_last_call(tmp_path):
+    path = tmp_path / "run.toml"
+    run = two_seeds(tmp_path)
+    path.write_text(tomli_w.dumps(run), encoding="utf-8")
+    work = tmp_path / "work"
+    with pytest.raises(ConfigError, match=r"--seed 3: must be one of the seeds of .*run\.toml: 1, 2"):
+        train(path, work=work, seed=3)
+    assert [train(path, work=work, seed=seed) for seed in (1, 2)] == [None, None]
+    assert not (tmp_path / "out").exists()
+    stamps = {file: file.stat().st_mtime_ns for file in work.rglob("model.safetensors")}
+    assert {file.parent.parent.name for file in stamps} == {"seed-1", "seed-2"}
+    bundle = train(path, work=work, resume=True)
+    assert bundle is not None
+    assert {file: file.stat().st_mtime_ns for file in stamps} == stamps
+    assert bundle.manifest.metrics["seeds"]["mean"]["sd"] > 0
+    scratch = run | {"encoder": {"scratch": {"layers": 1, "hidden": 32, "heads": 2, "intermediate": 64}}}
+    path.write_text(tomli_w.dumps(scratch), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"optimisation\.average: true: seeds start alike only where encoder\.path"):
+        train(path, work=work)
 
 
 @pytest.mark.parametrize("apart", [False, True])

@@ -26,6 +26,9 @@ def serve(
 def train(
     config: ConfigArgument,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="Train this one of the run's seeds only; `--resume` then makes the bundle.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what the run would do, and stop.")] = False,
 ) -> None:
     """Fine-tune an encoder as CONFIG says, calibrate it and write its bundle."""
@@ -36,7 +39,7 @@ def train(
     if dry_run:
         typer.echo(plan(config))
         return
-    bundle = run(config, resume=resume)
+    bundle = run(config, resume=resume, seed=seed)
     if bundle is not None:
         typer.echo(f"{bundle.path}: {bundle.manifest.name} {bundle.manifest.version}, fingerprint {bundle.fingerprint}")
 

@@ -110,8 +110,8 @@ class Optimisation(Strict):
     `batch` counts the readings of one process, or its passes over articles where the encoder reads target and article
     apart.
 
-    `average`: the mean of the weights of the first seed's network and of the folds', which start alike, takes its
-    place if it is better on dev.
+    `average`: the mean of the weights of networks that start alike takes the best one's place if it is better on dev.
+    Alike start the first seed's network and the folds', or, where the run goes on from a bundle, all seeds'.
     """
 
     epochs: Positive = 5.0
@@ -194,9 +194,10 @@ class Run(Strict):
         for field, chosen in (("calibration.corpora", self.calibration.corpora), ("baselines", self.baselines)):
             if unknown := set(chosen) - names:
                 raise ValueError(f"{field}: {', '.join(sorted(unknown))}: not a training corpus of this run")
-        if CALIBRATE in splits and self.optimisation.average:
+        if CALIBRATE in splits and self.optimisation.average and len(self.seeds) == 1:
             raise ValueError(
-                f"optimisation.average: true: a run with a corpus of split {CALIBRATE!r} trains no folds to average"
+                f"optimisation.average: true: a run with a corpus of split {CALIBRATE!r} trains no folds to average; "
+                "give it several seeds"
             )
         return self
 

@@ -80,9 +80,9 @@ class _Run:
         vectors = _vectors(config, self.tokenizer, train)
         vocabulary = _vocabulary(self.tokenizer, train, vectors, self.device)
         shares = [source.share for source in config.data.sources]
-        positions = config.encoder.positions
-        self.train = Sampler(train, shares, vocabulary, positions, self.device)
-        self.held_out = Sampler(held_out, shares, vocabulary, positions, self.device)
+        positions, types = config.encoder.positions, config.encoder.token_types
+        self.train = Sampler(train, shares, vocabulary, positions, types, self.device)
+        self.held_out = Sampler(held_out, shares, vocabulary, positions, types, self.device)
         self.encoder = _encoder(config, self.tokenizer, vectors)
         self.model: nn.Module = self.encoder
         if config.generator:

@@ -80,11 +80,13 @@ class Sampler:
         shares: list[float],
         vocabulary: Vocabulary,
         positions: int,
+        token_types: int,
         device: torch.device,
     ) -> None:
         joined = Shard.join(shards)
         self.vocabulary = vocabulary
         self.positions = positions
+        self.token_types = token_types
         self.device = device
         self.tokens = torch.from_numpy(joined.tokens.astype(np.int32)).to(device)
         self.sentences = torch.from_numpy(joined.sentences).to(device)
@@ -275,9 +277,11 @@ class Sampler:
         return (torch.arange(shape[1], device=self.device) + first).expand(shape)
 
     def _types(self, ids: Tensor, heads: Tensor) -> Tensor:
-        """0 before the sentences and 1 in them; 2 and 3 for tokens that stand on both sides."""
+        """0 before the sentences and 1 in them; of four types, 2 and 3 are for tokens that stand on both sides."""
         place = torch.arange(ids.shape[1], device=self.device)[None]
         after = place > heads[:, None]
+        if self.token_types == 2:
+            return after.long()
         words = (ids >= FIRST_WORD) | (ids == UNK)
         same = (ids[:, :, None] == ids[:, None, :]) & (after[:, :, None] != after[:, None, :])
         return after.long() + 2 * (same.any(dim=-1) & words).long()

@@ -30,10 +30,14 @@ class Source(Strict):
 
 
 class Data(Strict):
-    """Where text comes from and where its token shards go."""
+    """Where text comes from and where its token shards go.
+
+    `tokenizer`: the tokenizer.json of an encoder to go on from, in place of a vocabulary of this text.
+    """
 
     sources: Annotated[list[Source], Field(min_length=1)]
     shards: FilePath
+    tokenizer: FilePath | None = None
     normaliser: str = "arabert-v02"
     vocabulary: Annotated[int, Field(ge=64, le=65_536)] = 16_384
     tokenizer_words: Positive = 6_000_000
@@ -50,7 +54,7 @@ class Encoder(Strict):
     """The shape of the BERT that is trained.
 
     `informed`: it starts from word vectors and neighbours. `start`: it starts from an earlier run's encoder (its
-    folder) of the same shape and vocabulary instead, with the heads that lie beside it.
+    folder, or a bundle's) of the same shape and vocabulary instead, with the heads that lie beside it.
     """
 
     layers: Positive
@@ -189,7 +193,9 @@ class PretrainConfig(Strict):
 
     def _anchored(self, root: Path) -> PretrainConfig:
         sources = [source.model_copy(update={"path": (root / source.path).resolve()}) for source in self.data.sources]
-        data = self.data.model_copy(update={"sources": sources, "shards": (root / self.data.shards).resolve()})
+        tokenizer = self.data.tokenizer and (root / self.data.tokenizer).resolve()
+        shards = (root / self.data.shards).resolve()
+        data = self.data.model_copy(update={"sources": sources, "shards": shards, "tokenizer": tokenizer})
         run = self.run.model_copy(update={"output": (root / self.run.output).resolve()})
         start = self.encoder.start and (root / self.encoder.start).resolve()
         encoder = self.encoder.model_copy(update={"start": start})

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from models.errors import DataError
+from models.errors import ConfigError, DataError
 from models.text import SPECIAL_TOKENS, VERSION, normalise
 from training.pretrain_config import Data, Source
 
@@ -203,12 +203,14 @@ def _fingerprint(data: Data) -> dict[str, object]:
         for source in data.sources
     ]
     rest = [data.normaliser, VERSION, data.vocabulary, data.tokenizer_words, data.held_out_every]
+    if data.tokenizer:
+        rest.append(hashlib.sha256(_tokenizer(data).to_str().encode()).hexdigest())
     digest = hashlib.sha256(json.dumps([sources, rest]).encode()).hexdigest()
     return {"sources": [source.path.name for source in data.sources], "sha256": digest}
 
 
 def _build(data: Data, folder: Path) -> None:
-    tokenizer = train_tokenizer(_tokenizer_text(data), data.vocabulary)
+    tokenizer = _tokenizer(data) if data.tokenizer else train_tokenizer(_tokenizer_text(data), data.vocabulary)
     tokenizer.save(str(folder / "tokenizer.json"))
     for number, source in enumerate(data.sources):
         held_out: list[list[list[int]]] = []
@@ -216,6 +218,21 @@ def _build(data: Data, folder: Path) -> None:
         for part, articles in enumerate(parts):
             Shard.pack(articles).save(folder / f"{number:02}-train-{part:03}.npz")
         Shard.pack(held_out).save(folder / f"{number:02}-held-out.npz")
+
+
+def _tokenizer(data: Data) -> Tokenizer:
+    """The tokenizer that `data` names, checked for what shards and masking take for granted."""
+    try:
+        tokenizer = Tokenizer.from_file(str(data.tokenizer))
+    # tokenizers raises bare exceptions.
+    except Exception as error:
+        raise ConfigError(f"data.tokenizer: {data.tokenizer}: cannot be read ({error})") from error
+    if tokenizer.get_vocab_size() != data.vocabulary:
+        size = tokenizer.get_vocab_size()
+        raise ConfigError(f"data.vocabulary: {data.vocabulary}: data.tokenizer has {size} pieces; say {size}")
+    if tuple(tokenizer.id_to_token(number) for number in range(FIRST_WORD)) != SPECIALS:
+        raise ConfigError(f"data.tokenizer: {data.tokenizer}: must begin with {', '.join(SPECIALS)}")
+    return tokenizer
 
 
 def _tokenizer_text(data: Data) -> Iterator[str]:

@@ -24,6 +24,8 @@ from training.pretrain_vectors import Vectors
 HEADS = "heads.safetensors"
 """Heads that pretraining trained, beside the encoder."""
 
+_IN_BUNDLE = "encoder.embeddings.word_embeddings.weight"
+
 _SCALE = 0.04  # root mean square of an embedding's entries, for words and for positions
 _SHARPNESS = 1.4
 _SHORTEST, _LONGEST = 2.5, 1_000.0  # wave lengths of the positions, in tokens
@@ -47,12 +49,18 @@ def start_from_corpus(encoder: BertModel, vectors: Vectors) -> None:
 def start_from_encoder(model: PretrainModel, folder: Path, tokenizer: Tokenizer) -> None:
     """Set the encoder's weights to those in `folder`, and the heads' to those beside it, where there are any.
 
+    `folder` is what a pretraining run saved, or a bundle, whose own heads answer other questions and stay behind.
+
     Raises:
         ConfigError: the folder has no encoder of the model's shape, or one of another vocabulary.
 
     """
     try:
-        known = {f"encoder.{name}": tensor for name, tensor in load_file(folder / "model.safetensors").items()}
+        saved = load_file(folder / "model.safetensors")
+        if _IN_BUNDLE in saved:
+            known = {name: tensor for name, tensor in saved.items() if name.startswith("encoder.")}
+        else:
+            known = {f"encoder.{name}": tensor for name, tensor in saved.items()}
         vocabulary = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
         if (folder / HEADS).is_file():
             known |= load_file(folder / HEADS)

@@ -19,6 +19,7 @@ from models.apart import build_network
 from models.bundle import Bundle
 from models.calibrate import Calibration
 from models.engines import Heads
+from models.errors import ConfigError
 from models.labels import Scheme
 from models.network import Network
 from models.text import NORMALISERS
@@ -50,11 +51,13 @@ class Prepared:
     calibrate: list[EncodedArticle] = field(default_factory=list)
 
 
-def train(path: Path, *, resume: bool = False, work: Path | None = None) -> Bundle | None:
+def train(path: Path, *, resume: bool = False, work: Path | None = None, seed: int | None = None) -> Bundle | None:
     """Train as the TOML at `path` says and write its bundle.
 
     Checkpoints and logs go to `work` (default: `runs/out/NAME` beside the checkout's runs); with `resume` a run
     goes on from its last checkpoint. Under torchrun every process trains, and all but the first return None.
+    With `seed` only that one of the run's seeds is trained, and nothing is written but its checkpoints: so several can
+    be trained side by side, and a last call with `resume` makes the bundle of them.
 
     Raises:
         ConfigError, DataError: the run or a corpus cannot be used.
@@ -62,21 +65,28 @@ def train(path: Path, *, resume: bool = False, work: Path | None = None) -> Bund
 
     """
     run = read_run(path)
+    if seed is not None and seed not in run.seeds:
+        raise ConfigError(f"--seed {seed}: must be one of the seeds of {path}: {', '.join(map(str, run.seeds))}")
     work = work or Path("runs/out") / run.name
     prepared = prepare(run, path.parent)
-    candidates = [_train_seed(prepared, seed, work, resume=resume) for seed in run.seeds]
+    alike = prepared.source.bundle is not None
+    if run.optimisation.average and not run.folds() and not alike:
+        raise ConfigError(f"{path}: optimisation.average: true: seeds start alike only where encoder.path is a bundle")
+    if seed is not None:
+        _train_seed(prepared, seed, work, resume=resume)
+        return None
+    candidates = [_train_seed(prepared, one, work, resume=resume) for one in run.seeds]
     best = max(candidates, key=lambda c: c.scores[run.optimisation.metric])
+    predicted: list[Predicted] = []
     folds: list[Network] = []
-    if prepared.calibrate:
-        predicted = predict(best.network, prepared.calibrate)
-    else:
+    if not prepared.calibrate:
         predicted, folds = _out_of_fold(prepared, work, resume=resume)
-    calibration = fit(predicted, prepared.scheme)
     if not _is_first_process():
         return None
     if run.optimisation.average:
-        averaged = _averaged(prepared, [candidates[0].network, *folds])
+        averaged = _averaged(prepared, [c.network for c in (candidates if alike else candidates[:1])] + folds)
         best = max(best, averaged, key=lambda c: c.scores[run.optimisation.metric])
+    calibration = fit(predicted or predict(best.network, prepared.calibrate), prepared.scheme)
     trained = Trained(
         network=best.network,
         calibration=calibration,
