@@ -26,7 +26,7 @@ from models.engines import Logits
 from models.errors import InputError
 from models.tagger import Steps, Tagger
 from models.tags import Document, Tags
-from models.windows import Window
+from models.windows import Window, blocks
 from service import logs, metrics
 from service.call import current
 from service.errors import queue_full
@@ -49,9 +49,10 @@ class EngineFault(Exception):
 
 @dataclass(eq=False, slots=True)
 class _Entry:
-    """A window in a queue, and where its logits go."""
+    """A window in a queue, the tokens that it adds to what is read of its document, and where its logits go."""
 
     window: Window
+    cost: int
     round: _Round
     place: int
 
@@ -158,7 +159,14 @@ class Batcher:
         return await asyncio.get_running_loop().run_in_executor(pool, work)
 
     def _expected(self, document: Document) -> float:
-        return characters(document) * (1 + len(document.targets or ())) * self._density
+        return self._read_characters(document) * self._density
+
+    def _read_characters(self, document: Document) -> int:
+        """Code points that the encoder reads of a document and its targets: the document anew for each, or once."""
+        size, targets = characters(document), document.targets or ()
+        if self._tagger.bundle.windows.apart:
+            return size + sum(map(len, targets))
+        return size * (1 + len(targets))
 
     def _admit(self, cost: float) -> _Flow:
         # A request alone is always taken: its own limits have been checked.
@@ -181,14 +189,15 @@ class Batcher:
         try:
             step = await self.beside(size, partial(_advance, steps, None))
             total = 0
+            read: set[object] = set()
             while isinstance(step, list):
-                wanted = sum(window.tokens for window in step)
+                costs = _costs(step, read)
                 if not total:
-                    self._learn(wanted, size * (1 + len(document.targets or ())))
+                    self._learn(sum(costs), self._read_characters(document))
                     self._charge(flow, -expected)
-                total += wanted
+                total += sum(costs)
                 self._check(document, step, total)
-                logits = await self._put(flow, step, wanted)
+                logits = await self._put(flow, step, costs)
                 step = await self.beside(size, partial(_advance, steps, logits))
         except (InputError, EngineFault) as error:
             return error
@@ -210,7 +219,7 @@ class Batcher:
     def _learn(self, tokens: int, characters_read: int) -> None:
         self._density += 0.05 * (tokens / max(1, characters_read) - self._density)
 
-    async def _put(self, flow: _Flow, windows: list[Window], tokens: int) -> list[Logits]:
+    async def _put(self, flow: _Flow, windows: list[Window], costs: list[int]) -> list[Logits]:
         if not windows:
             return []
         future: asyncio.Future[list[Logits]] = asyncio.get_running_loop().create_future()
@@ -218,8 +227,10 @@ class Batcher:
         asked = _Round([None] * len(windows), future, time.perf_counter(), len(windows), call.rid if call else "")
         if not flow.entries:
             self._turns.append(flow)
-        flow.entries.extend(_Entry(window, asked, place) for place, window in enumerate(windows))
-        self._charge(flow, tokens)
+        flow.entries.extend(
+            _Entry(window, cost, asked, place) for place, (window, cost) in enumerate(zip(windows, costs, strict=True))
+        )
+        self._charge(flow, sum(costs))
         self._wake.set()
         logits = await future
         if call is not None:
@@ -252,27 +263,27 @@ class Batcher:
                 entry = flow.entries[0]
                 if flow.gone or entry.round.done.done():
                     metrics.DROPPED.inc()
-                elif batch and entry.window.tokens > room:
+                elif batch and entry.cost > room:
                     self._turns.appendleft(flow)
                     flow.deficit -= QUANTUM
                     return batch
-                elif entry.window.tokens > flow.deficit:
+                elif entry.cost > flow.deficit:
                     self._turns.append(flow)
                     break
                 else:
                     batch.append(entry)
-                    room -= entry.window.tokens
-                    flow.deficit -= entry.window.tokens
+                    room -= entry.cost
+                    flow.deficit -= entry.cost
                 flow.entries.popleft()
                 if not flow.gone:
-                    self._charge(flow, -entry.window.tokens)
+                    self._charge(flow, -entry.cost)
             else:
                 flow.deficit = 0
         return batch
 
     def _account(self, batch: list[_Entry], started: float) -> None:
         seconds = time.perf_counter() - started
-        tokens = sum(entry.window.tokens for entry in batch)
+        tokens = sum(entry.cost for entry in batch)
         self._rate += 0.2 * (tokens / max(seconds, 1e-6) - self._rate)
         metrics.BATCH_TOKENS.observe(tokens)
         metrics.BATCH_SECONDS.observe(seconds)
@@ -315,6 +326,16 @@ def _fault(entry: _Entry, reason: str) -> EngineFault:
         tokens=entry.window.tokens,
     )
     return EngineFault(reason)
+
+
+def _costs(windows: list[Window], read: set[object]) -> list[int]:
+    """Tokens that each window adds to the blocks `read` so far, which grow: what many windows share counts once."""
+    costs = []
+    for window in windows:
+        new = {key: block.tokens for key, block in blocks(window) if key not in read}
+        read.update(new)
+        costs.append(sum(new.values()))
+    return costs
 
 
 def _advance(steps: Steps, logits: list[Logits] | None) -> list[Window] | Tags:

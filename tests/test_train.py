@@ -295,6 +295,7 @@ def test_the_whole_config_is_checked_before_anything_is_loaded(tmp_path):
         "batch = 8": ("bach = 8", "optimisation.bach"),
         "max_target_tokens = 48": ("max_target_tokens = 300", "windows.max_target_tokens: 300"),
         'split = "dev"': ('split = "test"', "'dev'"),
+        "[windows]": ("[encoder]\ntoken_types = 4\n[windows]\napart = true", "encoder.token_types: 4: windows.apart"),
     }
     path = Path(tmp_path / "run.toml")
     for old, (new, said) in cases.items():

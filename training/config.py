@@ -194,6 +194,8 @@ class Run(Strict):
         for field, chosen in (("calibration.corpora", self.calibration.corpora), ("baselines", self.baselines)):
             if unknown := set(chosen) - names:
                 raise ValueError(f"{field}: {', '.join(sorted(unknown))}: not a training corpus of this run")
+        if self.windows.apart and self.encoder.token_types == 4:
+            raise ValueError("encoder.token_types: 4: windows.apart reads the two sides apart; use 2 or leave it out")
         if CALIBRATE in splits and self.optimisation.average and len(self.seeds) == 1:
             raise ValueError(
                 f"optimisation.average: true: a run with a corpus of split {CALIBRATE!r} trains no folds to average; "

@@ -6,6 +6,8 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -15,7 +17,7 @@ from models.engines import Logits
 from models.errors import InputError
 from models.tagger import Tagger
 from models.tags import Document, Tags
-from models.windows import Window
+from models.windows import Window, WindowSpec, joined
 from service.batcher import Batcher, EngineFault
 from service.errors import ApiError
 
@@ -25,6 +27,7 @@ class FakeTagger:
 
     def __init__(self) -> None:
         self.engine = self
+        self.bundle = SimpleNamespace(windows=WindowSpec(cls=1, sep=2, pad=0))
         self.batches: list[list[int]] = []
         self.threads: set[int] = set()
         self.seconds = 0.0
@@ -84,6 +87,35 @@ def test_every_article_gets_its_own_answers_in_order() -> None:
     answers = [tags for request in run(tagger, work) for tags in request]
     assert answers == [(*range(i + 1, i + 6), 90 + i) for i in range(30)]
     assert len(tagger.threads) == 1
+
+
+class ApartTagger(FakeTagger):
+    """One window of an article, and one beside each target, that share what is read of the article."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bundle = SimpleNamespace(windows=WindowSpec(cls=1, sep=2, pad=0, apart=True))
+
+    def steps(self, document: Document) -> Generator[list[Window], list[Logits], Tags]:
+        own = window(sum(map(len, document.sentences or ())))
+        targets = [np.full(len(target), i + 3, np.int32) for i, target in enumerate(document.targets or ())]
+        logits = yield [own, *(joined(target, own) for target in targets)]
+        return cast("Tags", tuple(int(rows[0, 0]) for rows in logits))
+
+
+def test_an_article_that_is_read_once_counts_once_beside_its_targets() -> None:
+    tagger = ApartTagger()
+    document = replace(article(100), targets=("ق" * 8,) * 5)
+
+    async def work(batcher: Batcher) -> list[Any]:
+        return await batcher.tag([document])
+
+    # 100 tokens and five targets of ten, where reading both together would cost 650.
+    assert run(tagger, work, max_tokens=150, batch_tokens=150) == [(100, *[110] * 5)]
+    assert [len(batch) for batch in tagger.batches] == [6]
+    (error,) = run(ApartTagger(), work, max_tokens=149)
+    assert isinstance(error, InputError)
+    assert "costs 150 tokens over all targets, at most 149 are allowed" in str(error)
 
 
 def test_requests_in_hand_are_run_together_up_to_the_budget() -> None:
