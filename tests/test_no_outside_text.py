@@ -112,16 +112,13 @@ def windows(texts: dict[str, str]) -> dict[str, list[Place]]:
 def shared_runs(outside: Iterable[str], texts: dict[str, str]) -> dict[str, Place]:
     """Runs of `RUN` characters that the outside data and the tracked files have in common, and where."""
     index = windows(texts)
-    known = index.keys()
     runs: dict[str, Place] = {}
     for raw in outside:
         text = plain(raw)
-        blocks = [text[i : i + BLOCK] for i in range(0, len(text), BLOCK)]
-        for block in known & set(blocks):
-            for i in (n * BLOCK for n, one in enumerate(blocks) if one == block):
-                for name, j in index[block]:
-                    if run := grown(text, i, texts[name], j):
-                        runs[run] = (name, j)
+        for i in range(0, len(text), BLOCK):
+            for name, j in index.get(text[i : i + BLOCK], ()):
+                if run := grown(text, i, texts[name], j):
+                    runs[run] = (name, j)
     return runs
 
 
