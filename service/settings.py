@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     queue_tokens: Count = Field(
         400_000, description="tokens waiting for the model (429); an idle service takes any one request"
     )
-    batch_tokens: Count = Field(2_048, description="tokens the model reads at a time")
+    batch_tokens: Count = Field(512, description="tokens the model reads at a time")
     deadline_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
         120.0, description="longest stay of a request (504); a client's X-Deadline-Ms can only shorten it"
     )
