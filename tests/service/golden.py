@@ -67,7 +67,7 @@ def with_figures(text: str) -> str:
         "minutes at saturation, memory flat": (
             f"{soak['seconds']} s, {soak['clients']} clients, {soak['requests']} requests, {soak['not_200']} not 200, "
             f"p50 {soak['p50_ms']} ms, RSS {soak['rss_mib']} MiB, grew {soak['rss_growth_mib']} MiB; "
-            f"{soak['bundle']} on one shared core"
+            f"{soak['bundle']}, cores shared with the clients"
         ),
     }
     for promise, cell in cells.items():
