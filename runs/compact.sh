@@ -6,11 +6,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456
-export GLIBC_TUNABLES=glibc.malloc.hugetlb=1
+export GLIBC_TUNABLES=glibc.malloc.hugetlb=1 OMP_NUM_THREADS=1
 mkdir -p build/compact-0.3.0
 git archive f17e851 models/compact | tar -x -C build/compact-0.3.0 --strip-components=2
-OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 --standalone qawl.py train training/configs/compact-first.toml
-export OMP_NUM_THREADS=1
+torchrun --nproc-per-node 2 --standalone qawl.py train training/configs/compact-first.toml
 qawl train training/configs/compact.toml --seed 13 &
 qawl train training/configs/compact.toml --seed 14
 wait $!
